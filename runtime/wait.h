@@ -1,0 +1,78 @@
+// Wait: the base of everything that a task awaits for longer than an instant.
+//
+// A wait lives in the awaiting frame. It is completed exactly once, by whatever it waits for or by
+// a stop request, and then resumes its task through the ready queue. Derived classes say what to do
+// when a stop is requested (`OnStop`) and undo their registration in their own destructor, because
+// a frame can be destroyed at any suspension.
+//
+// States:  idle --Suspend--> pending --Complete--> completed --the loop--> resumed
+// Invariant: `OnStop` is called only while pending, at most once.
+#ifndef FAULTLINE_RUNTIME_WAIT_H_
+#define FAULTLINE_RUNTIME_WAIT_H_
+
+#include <coroutine>
+
+#include "runtime/executor.h"
+#include "runtime/stop.h"
+#include "runtime/task.h"
+
+namespace faultline {
+
+class Wait {
+ public:
+  Wait(const Wait&) = delete;
+  Wait& operator=(const Wait&) = delete;
+
+  bool pending() const { return pending_; }
+  // The task that waits; null before it suspends.
+  TaskContext* task() const { return resumable_.task(); }
+
+ protected:
+  Wait() : stop_hook_(this) {}
+  ~Wait() = default;
+
+  // A stop was requested: complete soon, or go on if it is too late for that.
+  virtual void OnStop() = 0;
+
+  // Notes who waits. Before `Suspend` or `CompleteNow`.
+  template <typename Promise>
+  void Bind(std::coroutine_handle<Promise> self) {
+    resumable_.Bind(self, self.promise().task);
+  }
+
+  void Suspend(StopToken stop) {
+    pending_ = true;
+    stop.Subscribe(&stop_hook_);
+  }
+
+  // Makes the task ready. The result is stored by then.
+  void Complete() {
+    pending_ = false;
+    stop_hook_.Unlink();
+    resumable_.task()->executor->MakeReady(&resumable_);
+  }
+
+  // For what completed without waiting. True: go through the ready queue, others must have their
+  // turn.
+  bool CompleteAtOnce() {
+    Executor* executor = resumable_.task()->executor;
+    if (executor->TakeSyncBudget()) return false;
+    executor->MakeReady(&resumable_);
+    return true;
+  }
+
+ private:
+  struct StopHook : StopCallback {
+    explicit StopHook(Wait* wait) : StopCallback(&Forward), wait(wait) {}
+    static void Forward(StopCallback* self) { static_cast<StopHook*>(self)->wait->OnStop(); }
+    Wait* const wait;
+  };
+
+  Resumable resumable_;
+  StopHook stop_hook_;
+  bool pending_ = false;
+};
+
+}  // namespace faultline
+
+#endif  // FAULTLINE_RUNTIME_WAIT_H_
