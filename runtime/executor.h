@@ -138,8 +138,8 @@ inline void Resumable::LeaveQueue() {
 
 class Executor {
  public:
-  // `ready` must outlive the executor.
-  explicit Executor(ReadyQueue* ready) : ready_(ready) {}
+  // `ready` must outlive the executor. `label` is for the loop that owns it: which of its executors this is.
+  explicit Executor(ReadyQueue* ready, uint32_t label = 0) : ready_(ready), label_(label) {}
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
@@ -160,6 +160,8 @@ class Executor {
   // Where tasks go from now on; the ones already queued stay where they are. For pausing.
   void SetQueue(ReadyQueue* ready) { ready_ = ready; }
 
+  uint32_t label() const { return label_; }
+
   uint64_t NextTaskId() { return ++last_task_id_; }
 
   // An operation that completes at once asks before it goes on without suspending. A refusal sends
@@ -174,6 +176,7 @@ class Executor {
   static constexpr uint32_t kSyncBudget = 64;
 
   ReadyQueue* ready_;
+  const uint32_t label_;
   TaskContext* current_ = nullptr;
   uint64_t last_task_id_ = 0;
   uint32_t sync_budget_ = kSyncBudget;

@@ -1,0 +1,78 @@
+#include "sim/clock.h"
+
+#include "sim/world.h"
+
+namespace faultline::sim {
+namespace {
+
+constexpr int64_t kBillion = 1'000'000'000;
+
+}  // namespace
+
+HostClock::HostClock(World* world, const ClockConfig& config)
+    : world_(world), config_(config), true_base_(world->now()), local_base_(world->now()) {}
+
+MonotonicTime HostClock::Now() const {
+  if (config_.drift_ppb == 0) return local_base_ + (world_->now() - true_base_);
+  __int128 elapsed = (world_->now() - true_base_).count();
+  return local_base_ +
+         Duration(static_cast<int64_t>(elapsed * (kBillion + config_.drift_ppb) / kBillion));
+}
+
+WallTime HostClock::WallNow() const {
+  return world_->config().wall_start + Now().time_since_epoch() + config_.wall_offset;
+}
+
+MonotonicTime HostClock::TrueTimeOf(MonotonicTime local) const {
+  if (local <= local_base_) return true_base_;
+  if (local == kInfiniteFuture) return kInfiniteFuture;
+  if (config_.drift_ppb == 0) return true_base_ + (local - local_base_);
+  __int128 rate = kBillion + config_.drift_ppb;
+  __int128 elapsed =
+      (static_cast<__int128>((local - local_base_).count()) * kBillion + rate - 1) / rate;
+  __int128 limit = (kInfiniteFuture - true_base_).count();
+  return elapsed >= limit ? kInfiniteFuture : true_base_ + Duration(static_cast<int64_t>(elapsed));
+}
+
+void HostClock::Change(const ClockConfig& config) {
+  local_base_ = Now();
+  true_base_ = world_->now();
+  config_ = config;
+}
+
+void SimClock::ArmTimer(Timer* timer) {
+  timers_.Add(timer);
+  // Only a new first timer moves the event; one that was disarmed is found out when the event
+  // fires.
+  if (!queued() || timer->when() < scheduled_) Reschedule();
+}
+
+void SimClock::Reschedule() {
+  world_->events()->Cancel(this);
+  if (paused_ || timers_.empty()) return;
+  scheduled_ = timers_.next_time();
+  MonotonicTime when = host_->TrueTimeOf(scheduled_);
+  if (when == kInfiniteFuture) return;
+  world_->events()->Schedule(this, when > world_->now() ? when : world_->now());
+}
+
+void SimClock::Fire() {
+  MonotonicTime now = Now();
+  while (Timer* due = timers_.PopDue(now)) {
+    world_->Record(TraceKind::kTimer, id_, due->clock_sequence);
+    due->Fire();
+  }
+  if (!queued()) Reschedule();
+}
+
+void SimClock::Pause() {
+  paused_ = true;
+  world_->events()->Cancel(this);
+}
+
+void SimClock::Resume() {
+  paused_ = false;
+  Reschedule();
+}
+
+}  // namespace faultline::sim

@@ -1,0 +1,252 @@
+#include "sim/datagram.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "runtime/check.h"
+#include "runtime/errors.h"
+#include "runtime/frame_pool.h"
+#include "sim/host.h"
+#include "xxhash.h"
+
+namespace faultline::sim {
+namespace {
+
+constexpr uint64_t kDatagramTag = 6;
+constexpr size_t kMaxPayload = 65'507;  // 65,535 minus the headers of IPv4 and UDP
+constexpr size_t kHeaderBytes = 28;
+constexpr size_t kBufferOverhead =
+    64;  // what the kernel accounts beside the payload of a small datagram
+
+void RecordDrop(World* world, Host* host, size_t size, DatagramDrop why) {
+  world->Record(TraceKind::kDatagramDrop, host->id(), size, 0, static_cast<uint8_t>(why));
+}
+
+}  // namespace
+
+// A datagram on its way, and later in a receive buffer: header and payload in one piece of recycled
+// memory.
+class SimDatagramSocket::InFlight final : public Actor, public PathUser {
+ public:
+  static InFlight* New(Host* to, Path* path, const Endpoint& source, const Endpoint& target,
+                       const std::byte* bytes, size_t size, uint64_t hash) {
+    void* memory = internal::FramePool::Allocate(sizeof(InFlight) + size);
+    auto* datagram = new (memory) InFlight(to, path, source, target, size, hash);
+    if (size > 0) std::memcpy(datagram->payload(), bytes, size);
+    return datagram;
+  }
+  void Delete() {
+    size_t bytes = sizeof(InFlight) + size_;
+    this->~InFlight();
+    internal::FramePool::Free(this, bytes);
+  }
+
+  std::byte* payload() { return reinterpret_cast<std::byte*>(this + 1); }
+  size_t size() const { return size_; }
+  const Endpoint& from() const { return from_; }
+  uint64_t hash() const { return hash_; }
+  void Corrupt(uint64_t draw) {
+    payload()[(draw >> 8) % size_] ^= static_cast<std::byte>(1 + (draw & 0xff) % 255);
+    hash_ = XXH3_64bits(payload(), size_);
+  }
+
+  void Fire() override {
+    World* world = to_->world();
+    Passage passage = path_->passage();
+    if (passage == Passage::kHold) {
+      world->effects()->Bite(Fault::kHold);
+      path_->Register(this);
+      return;
+    }
+    DatagramDrop why = DatagramDrop::kPartition;
+    SimDatagramSocket* socket = nullptr;
+    if (passage == Passage::kDrop) {
+      world->effects()->Bite(path_->blocked_by());
+    } else if (!to_->up()) {
+      why = DatagramDrop::kHostDown;
+    } else {
+      socket = to_->ports()->datagrams()->Find(target_);
+      why = DatagramDrop::kNoSocket;
+    }
+    if (socket != nullptr) return socket->OnDatagram(this);
+    RecordDrop(world, to_, size_, why);
+    Delete();
+  }
+  void OnQueueDestroyed() override { Delete(); }
+  void OnPathDestroyed() override { Delete(); }
+  void OnPassageChange(Path*, Passage) override {
+    if (path_->passage() == Passage::kHold) return;
+    ListNode::Unlink();
+    to_->world()->events()->Schedule(this, to_->world()->now());
+  }
+
+ private:
+  InFlight(Host* to, Path* path, const Endpoint& from, const Endpoint& target, size_t size,
+           uint64_t hash)
+      : to_(to), path_(path), from_(from), target_(target), size_(size), hash_(hash) {}
+  ~InFlight() override = default;
+
+  Host* const to_;
+  Path* const path_;
+  const Endpoint from_;
+  const Endpoint target_;
+  const size_t size_;
+  uint64_t hash_;
+};
+
+SimDatagramSocket::SimDatagramSocket(Process* process, const Endpoint& local,
+                                     const BindOptions& options)
+    : process_(process),
+      local_(local),
+      receive_buffer_(options.receive_buffer_bytes != 0
+                          ? options.receive_buffer_bytes
+                          : process->host()->config().limits.receive_buffer_bytes),
+      chooser_(
+          process->host()->world()->choices(),
+          ChooserId({kDatagramTag, process->host()->id(), process->incarnation(), local.port()})) {
+  process->host()->ports()->datagrams()->Add(local, options.v6_only, this);
+}
+
+SimDatagramSocket::~SimDatagramSocket() {
+  if (!process_->crashing()) (void)Close();
+  for (; !received_.empty(); received_.pop_front()) received_.front()->Delete();
+}
+
+absl::Status SimDatagramSocket::Close() {
+  if (std::exchange(closed_, true)) return absl::OkStatus();
+  FAULTLINE_CHECK(receiving_ == nullptr) << "close with a receive pending: stop and await it first";
+  process_->host()->ports()->datagrams()->Remove(local_);
+  process_->ReturnDescriptor();
+  return absl::OkStatus();
+}
+
+// --- Sending ---
+
+absl::Status SimDatagramSocket::CheckSend(const SendOp& op) const {
+  if (closed_) return absl::FailedPreconditionError("send: the socket is closed");
+  if (op.capacity() > kMaxPayload)
+    return ErrnoStatus(EMSGSIZE, absl::StrCat("send ", op.capacity(), " bytes"));
+  if (!op.to().is_ip() || op.to().family() != local_.family()) {
+    return ErrnoStatus(EAFNOSUPPORT, absl::StrCat("send to ", op.to().ToString()));
+  }
+  return absl::OkStatus();
+}
+
+bool SimDatagramSocket::StartSend(SendOp* op) {
+  World* world = process_->host()->world();
+  if (absl::Status status = CheckSend(*op); !status.ok()) {
+    op->Fail(std::move(status));
+    return true;
+  }
+  World::Located located = world->Locate(op->to(), process_->host());
+  if (located.host == nullptr) {
+    op->Fail(ErrnoStatus(ENETUNREACH, absl::StrCat("send to ", op->to().ToString())));
+    return true;
+  }
+  SendOnPath(*op, located.host,
+             world->PathBetween(process_->host()->id(), located.host->id(), located.plane));
+  op->Succeed(op->capacity());
+  return true;
+}
+
+void SimDatagramSocket::SendOnPath(const SendOp& op, Host* to, Path* path) {
+  World* world = process_->host()->world();
+  size_t size = op.capacity();
+  if (size + kHeaderBytes > path->link().mtu) {
+    world->effects()->Bite(Fault::kMtu);
+    return RecordDrop(world, process_->host(), size, DatagramDrop::kTooLong);
+  }
+  std::optional<MonotonicTime> arrival =
+      path->Depart(world->now(), size + kHeaderBytes, &chooser_, Choice::kLatency);
+  if (!arrival.has_value())
+    return RecordDrop(world, process_->host(), size, DatagramDrop::kQueueFull);
+  if (chooser_.Chance(Choice::kLoss, path->link().loss)) {
+    world->effects()->Bite(Fault::kLoss);
+    return RecordDrop(world, process_->host(), size, DatagramDrop::kLost);
+  }
+  if (chooser_.Chance(Choice::kReorder, path->link().reorder)) {
+    *arrival += path->link().reorder_delay.Sample(&chooser_, Choice::kReorderDelay);
+  }
+  if (chooser_.Chance(Choice::kDuplicate, path->link().duplicate)) {
+    world->effects()->Bite(Fault::kDuplication);
+    Launch(op, to, path, path->DepartSmall(world->now(), &chooser_, Choice::kLatency));
+  }
+  Launch(op, to, path, *arrival);
+}
+
+void SimDatagramSocket::Launch(const SendOp& op, Host* to, Path* path, MonotonicTime arrival) {
+  World* world = process_->host()->world();
+  const iovec& buffer = op.buffers().front();
+  uint64_t hash = XXH3_64bits(buffer.iov_base, buffer.iov_len);
+  InFlight* datagram =
+      InFlight::New(to, path, SourceFor(path->plane(), op.to()), op.to(),
+                    static_cast<const std::byte*>(buffer.iov_base), buffer.iov_len, hash);
+  world->Record(TraceKind::kDatagramSend, process_->host()->id(), buffer.iov_len, hash);
+  if (buffer.iov_len > 0 && chooser_.Chance(Choice::kCorrupt, path->link().corrupt)) {
+    world->effects()->Bite(Fault::kCorruption);
+    datagram->Corrupt(chooser_.Next(Choice::kCorruptPosition));
+  }
+  // Counted when a datagram really arrives before one that was sent earlier on the same path.
+  if (path->NoteArrival(arrival)) world->effects()->Bite(Fault::kReordering);
+  world->events()->Schedule(datagram, arrival);
+}
+
+Endpoint SimDatagramSocket::SourceFor(Plane plane, const Endpoint& to) const {
+  if (!local_.is_any()) return local_;
+  Host* host = process_->host();
+  if (to.family() == Endpoint::Family::kIpv4) return host->Address(plane, local_.port());
+  return host->Ipv6Address(plane, local_.port());
+}
+
+// --- Receiving ---
+
+void SimDatagramSocket::Complete(ReceiveOp* op, InFlight* datagram) {
+  const iovec& buffer = op->buffers().front();
+  size_t size = std::min(buffer.iov_len, datagram->size());
+  if (size > 0) std::memcpy(buffer.iov_base, datagram->payload(), size);
+  if (op->info() != nullptr) *op->info() = {datagram->from(), size < datagram->size()};
+  datagram->Delete();
+  op->Succeed(size);
+}
+
+void SimDatagramSocket::OnDatagram(InFlight* datagram) {
+  World* world = process_->host()->world();
+  size_t charge = datagram->size() + kBufferOverhead;
+  if (receiving_ == nullptr && buffered_ + charge > receive_buffer_) {
+    world->effects()->Bite(Fault::kSmallBuffers);
+    RecordDrop(world, process_->host(), datagram->size(), DatagramDrop::kBufferFull);
+    return datagram->Delete();
+  }
+  world->Record(TraceKind::kDatagramDeliver, process_->host()->id(), datagram->size(),
+                datagram->hash());
+  if (receiving_ != nullptr) return Complete(std::exchange(receiving_, nullptr), datagram);
+  buffered_ += charge;
+  received_.push_back(datagram);
+}
+
+bool SimDatagramSocket::StartReceive(ReceiveOp* op) {
+  FAULTLINE_CHECK(receiving_ == nullptr) << "one receive at a time";
+  if (closed_) {
+    op->Fail(absl::FailedPreconditionError("receive: the socket is closed"));
+    return true;
+  }
+  if (received_.empty()) {
+    receiving_ = op;
+    return false;
+  }
+  InFlight* datagram = received_.front();
+  received_.pop_front();
+  buffered_ -= datagram->size() + kBufferOverhead;
+  Complete(op, datagram);
+  return true;
+}
+
+void SimDatagramSocket::CancelReceive(ReceiveOp* op) {
+  receiving_ = nullptr;
+  op->Fail(absl::CancelledError("stop requested"));
+}
+
+}  // namespace faultline::sim

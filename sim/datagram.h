@@ -1,0 +1,71 @@
+// UDP between simulated hosts: loss, duplication, reordering, corruption, MTU, and a bounded
+// receive buffer.
+#ifndef FAULTLINE_SIM_DATAGRAM_H_
+#define FAULTLINE_SIM_DATAGRAM_H_
+
+#include <cstdint>
+
+#include "runtime/datagram.h"
+#include "runtime/network.h"
+#include "sim/choices.h"
+#include "sim/event_queue.h"
+#include "sim/ring.h"
+
+namespace faultline::sim {
+
+class Host;
+class Path;
+class Process;
+enum class Plane : uint8_t;
+
+// Why a datagram did not arrive: the detail of a `kDatagramDrop` record.
+enum class DatagramDrop : uint8_t {
+  kLost = 1,
+  kPartition,
+  kTooLong,
+  kQueueFull,  // of a limited link
+  kHostDown,
+  kNoSocket,
+  kBufferFull,  // the receiver's
+};
+
+class SimDatagramSocket final : public DatagramSocket {
+ public:
+  // Takes over one descriptor of `process`. `local` is free.
+  SimDatagramSocket(Process* process, const Endpoint& local, const BindOptions& options);
+  ~SimDatagramSocket() override;
+
+  absl::Status Close() override;
+  Endpoint local_address() const override { return local_; }
+
+ private:
+  class InFlight;
+
+  bool StartSend(SendOp* op) override;
+  bool StartReceive(ReceiveOp* op) override;
+  void CancelSend(SendOp*) override {}  // sends never wait
+  void CancelReceive(ReceiveOp* op) override;
+  void AbandonSend(SendOp*) override {}
+  void AbandonReceive(ReceiveOp*) override { receiving_ = nullptr; }
+
+  absl::Status CheckSend(const SendOp& op) const;
+  void SendOnPath(const SendOp& op, Host* to, Path* path);
+  void Launch(const SendOp& op, Host* to, Path* path, MonotonicTime arrival);
+  Endpoint SourceFor(Plane plane, const Endpoint& to) const;
+  // Takes over `datagram`, which has arrived.
+  void OnDatagram(InFlight* datagram);
+  static void Complete(ReceiveOp* op, InFlight* datagram);
+
+  Process* const process_;
+  const Endpoint local_;
+  const size_t receive_buffer_;
+  Chooser chooser_;
+  bool closed_ = false;
+  ReceiveOp* receiving_ = nullptr;
+  size_t buffered_ = 0;
+  Ring<InFlight*> received_;
+};
+
+}  // namespace faultline::sim
+
+#endif  // FAULTLINE_SIM_DATAGRAM_H_

@@ -1,0 +1,128 @@
+#include "sim/host.h"
+
+#include <utility>
+
+#include "runtime/check.h"
+
+namespace faultline::sim {
+namespace {
+
+enum : uint64_t { kHostTag = 1, kRandomTag = 2, kEntropyTag = 3 };
+
+Task<void> RunMain(Process* process, Task<void> main) {
+  co_await std::move(main);
+  World* world = process->host()->world();
+  world->Record(TraceKind::kExit, process->host()->id(), process->incarnation());
+}
+
+}  // namespace
+
+Process::Process(Host* host, uint32_t incarnation)
+    : host_(host),
+      incarnation_(incarnation),
+      executor_(host->paused() ? &parked_ : host->world()->ready(), host->id()),
+      clock_(host->world(), host->clock(), host->id()),
+      random_(host->world()->choices(), ChooserId({kRandomTag, host->id(), incarnation})),
+      entropy_(host->world()->choices(), ChooserId({kEntropyTag, host->id(), incarnation})),
+      network_(this),
+      runtime_{&executor_, &clock_, &network_, &entropy_, &random_, &buffers_},
+      root_(&executor_) {
+  if (host->paused()) clock_.Pause();
+}
+
+Process::~Process() { crashing_ = true; }
+
+void Process::Start(const ProcessMain& main) { root_.Spawn(RunMain(this, main(runtime_))); }
+
+bool Process::TakeDescriptor() {
+  if (descriptors_ >= host_->config().limits.descriptors) {
+    host_->world()->effects()->Bite(Fault::kDescriptors);
+    return false;
+  }
+  ++descriptors_;
+  return true;
+}
+
+Host::Host(World* world, uint32_t id, const HostConfig& config)
+    : world_(world),
+      id_(id),
+      config_(config),
+      clock_(world, config.clock),
+      chooser_(world->choices(), ChooserId({kHostTag, id})) {}
+
+Host::~Host() = default;
+
+Endpoint Host::Address(Plane plane, uint16_t port) const {
+  if (plane == Plane::kLoopback) return Endpoint::Ipv4Loopback(port);
+  uint32_t number = id_ + 1;
+  return Endpoint::Ipv4({10, static_cast<uint8_t>(plane), static_cast<uint8_t>(number >> 8),
+                         static_cast<uint8_t>(number)},
+                        port);
+}
+
+Endpoint Host::Ipv6Address(Plane plane, uint16_t port) const {
+  if (plane == Plane::kLoopback) return Endpoint::Ipv6Loopback(port);
+  uint32_t number = id_ + 1;
+  Endpoint::Ipv6Address address{};
+  address[0] = 0xfd;
+  address[3] = static_cast<uint8_t>(plane);
+  address[14] = static_cast<uint8_t>(number >> 8);
+  address[15] = static_cast<uint8_t>(number);
+  return Endpoint::Ipv6(address, port);
+}
+
+void Host::Boot(ProcessMain main) {
+  FAULTLINE_CHECK(process_ == nullptr) << "host " << name() << " runs already";
+  main_ = std::move(main);
+  process_ = std::make_unique<Process>(this, ++incarnation_);
+  world_->Record(TraceKind::kBoot, id_, incarnation_);
+  process_->Start(main_);
+}
+
+void Host::Restart() {
+  FAULTLINE_CHECK(main_ != nullptr) << "host " << name() << " never ran";
+  Boot(std::move(main_));
+}
+
+void Host::Crash() {
+  if (process_ == nullptr) return;
+  FAULTLINE_CHECK(process_->executor()->current() == nullptr)
+      << "a process does not crash itself from inside a task: use World::After";
+  world_->Record(TraceKind::kCrash, id_, incarnation_);
+  process_->crashing_ = true;
+  process_.reset();
+  ports_.Clear();
+}
+
+void Host::Pause() {
+  if (pauses_++ > 0) return;
+  world_->Record(TraceKind::kPause, id_);
+  if (process_ == nullptr) return;
+  process_->executor_.SetQueue(&process_->parked_);
+  world_->ready()->MoveTo(&process_->parked_, &process_->executor_);
+  process_->clock_.Pause();
+}
+
+void Host::Resume() {
+  FAULTLINE_CHECK(pauses_ > 0) << "host " << name() << " is not paused";
+  if (--pauses_ > 0) return;
+  world_->Record(TraceKind::kResume, id_);
+  if (process_ == nullptr) return;
+  if (!process_->parked_.empty()) world_->effects()->Bite(Fault::kPause);
+  process_->executor_.SetQueue(world_->ready());
+  process_->parked_.MoveTo(world_->ready(), &process_->executor_);
+  process_->clock_.Resume();
+}
+
+void Host::SetClock(const ClockConfig& clock) {
+  world_->Record(TraceKind::kClockChange, id_, static_cast<uint64_t>(clock.wall_offset.count()),
+                 static_cast<uint64_t>(clock.drift_ppb));
+  clock_.Change(clock);
+  if (process_ != nullptr) process_->clock_.Reschedule();
+}
+
+uint64_t Host::NextConnectionOrdinal(uint32_t peer, Plane plane) {
+  return ordinals_[uint64_t{peer} << 8 | static_cast<uint64_t>(plane)]++;
+}
+
+}  // namespace faultline::sim

@@ -1,0 +1,137 @@
+// Host and Process: a machine with addresses, limits and clocks; and what runs on it for a while.
+//
+// A host has one address in each plane (IPv4 and IPv6) and at most one process. Booting gives a new
+// incarnation. A crash is a power failure: the process's frames are destroyed without a byte sent,
+// its peers are not told; while the host is down packets to it vanish, and once it is up again they
+// are answered with RST. A pause stops the process but not its kernel: connections are
+// acknowledged, buffers fill.
+#ifndef FAULTLINE_SIM_HOST_H_
+#define FAULTLINE_SIM_HOST_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "runtime/runtime.h"
+#include "runtime/scope.h"
+#include "sim/clock.h"
+#include "sim/config.h"
+#include "sim/network.h"
+#include "sim/ports.h"
+#include "sim/random.h"
+#include "sim/world.h"
+
+namespace faultline::sim {
+
+// Makes the main task of a process. Called once an incarnation; its captures must outlive the
+// world's run.
+using ProcessMain = std::function<Task<void>(const Runtime&)>;
+
+// One incarnation.
+class Process {
+ public:
+  Process(Host* host, uint32_t incarnation);
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+  ~Process();
+
+  void Start(const ProcessMain& main);
+
+  Host* host() const { return host_; }
+  uint32_t incarnation() const { return incarnation_; }
+  Executor* executor() { return &executor_; }
+  SimClock* clock() { return &clock_; }
+  const Runtime& runtime() const { return runtime_; }
+  // Tasks that the process's main task owns or is.
+  size_t live_tasks() const { return root_.live(); }
+  // Being destroyed by a crash: its sockets fall silent instead of saying goodbye.
+  bool crashing() const { return crashing_; }
+
+  // Descriptors: false at the limit.
+  bool TakeDescriptor();
+  void ReturnDescriptor() { --descriptors_; }
+  uint32_t descriptors() const { return descriptors_; }
+
+ private:
+  friend class Host;
+
+  Host* const host_;
+  const uint32_t incarnation_;
+  bool crashing_ = false;
+  uint32_t descriptors_ = 3;  // standard input, output and error
+  ReadyQueue parked_;         // of a paused process
+  Executor executor_;
+  SimClock clock_;
+  ChoiceRandom random_;
+  ChoiceEntropy entropy_;
+  BufferPool buffers_;
+  SimNetwork network_;
+  Runtime runtime_;
+  Scope root_;  // last: frames die before what they use
+};
+
+class Host {
+ public:
+  Host(World* world, uint32_t id, const HostConfig& config);
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
+  ~Host();
+
+  uint32_t id() const { return id_; }
+  const std::string& name() const { return config_.name; }
+  World* world() const { return world_; }
+
+  // 10.0.h.l in the replica plane and 10.1.h.l in the client plane, where h.l is the host's number
+  // plus one.
+  Endpoint Address(Plane plane, uint16_t port) const;
+  // fd00::h:l (replica) and fd00:1::h:l (client).
+  Endpoint Ipv6Address(Plane plane, uint16_t port) const;
+
+  // Starts a process. The host must not have one. `main` is kept for `Restart`.
+  void Boot(ProcessMain main);
+  // Boots again with the same main.
+  void Restart();
+  // Power failure. Does nothing if nothing runs. Never from inside the process itself: use
+  // `World::At`.
+  void Crash();
+  // SIGSTOP and SIGCONT. Nested pauses count.
+  void Pause();
+  void Resume();
+
+  bool up() const { return process_ != nullptr; }
+  bool paused() const { return pauses_ > 0; }
+  uint32_t incarnation() const { return incarnation_; }
+  Process* process() { return process_.get(); }
+
+  // Changes the clocks from now on. A jump of the monotonic clock is impossible; its rate may
+  // change.
+  void SetClock(const ClockConfig& clock);
+  void SetSocketFaults(const SocketFaults& faults) { config_.sockets = faults; }
+  void SetLimits(const HostLimits& limits) { config_.limits = limits; }
+  const HostConfig& config() const { return config_; }
+
+  HostClock* clock() { return &clock_; }
+  PortTable* ports() { return &ports_; }
+  Chooser* chooser() { return &chooser_; }
+  // How many connections this host has opened to `peer` in `plane`: names the next one for its
+  // draws.
+  uint64_t NextConnectionOrdinal(uint32_t peer, Plane plane);
+
+ private:
+  World* const world_;
+  const uint32_t id_;
+  HostConfig config_;
+  HostClock clock_;
+  Chooser chooser_;
+  PortTable ports_;
+  ProcessMain main_;
+  uint32_t incarnation_ = 0;
+  uint32_t pauses_ = 0;
+  absl::flat_hash_map<uint64_t, uint64_t> ordinals_;  // looked up, never iterated
+  std::unique_ptr<Process> process_;
+};
+
+}  // namespace faultline::sim
+
+#endif  // FAULTLINE_SIM_HOST_H_

@@ -1,0 +1,96 @@
+#include "sim/listener.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "runtime/check.h"
+#include "sim/host.h"
+#include "sim/stream.h"
+#include "sim/tcp.h"
+
+namespace faultline::sim {
+namespace {
+
+constexpr Duration kDescriptorBackoff = 10ms;
+
+size_t BacklogOf(const Process& process, const ListenOptions& options) {
+  int most = process.host()->config().limits.max_backlog;
+  return static_cast<size_t>(std::clamp(options.backlog, 0, most)) + 1;  // Linux admits one more
+}
+
+// Clears the flag however the frame ends.
+struct AcceptGuard {
+  explicit AcceptGuard(bool* flag) : flag(flag) { *flag = true; }
+  ~AcceptGuard() { *flag = false; }
+  bool* const flag;
+};
+
+}  // namespace
+
+SimListener::SimListener(Process* process, const Endpoint& local, const ListenOptions& options)
+    : process_(process), local_(local), options_(options), backlog_(BacklogOf(*process, options)) {
+  process->host()->ports()->listeners()->Add(local, options.v6_only, this);
+  if (local.family() == Endpoint::Family::kUnix) process->host()->ports()->AddUnixPath(local);
+}
+
+SimListener::~SimListener() {
+  if (!process_->crashing()) {
+    (void)Close();
+    return;
+  }
+  for (TcpConnection* connection : std::exchange(half_open_, {})) connection->LeaveBacklog();
+  for (TcpConnection* connection : std::exchange(queue_, {})) connection->LeaveBacklog();
+}
+
+absl::Status SimListener::Close() {
+  if (std::exchange(closed_, true)) return absl::OkStatus();
+  FAULTLINE_CHECK(!accepting_) << "close with an accept pending: stop and await it first";
+  process_->host()->ports()->listeners()->Remove(local_);
+  process_->host()->ports()->RemoveUnixPath(local_);
+  process_->ReturnDescriptor();
+  for (TcpConnection* connection : std::exchange(half_open_, {})) connection->RefuseFromBacklog();
+  for (TcpConnection* connection : std::exchange(queue_, {})) connection->RefuseFromBacklog();
+  return absl::OkStatus();
+}
+
+bool SimListener::Admit(TcpConnection* connection) {
+  if (half_open_.size() + queue_.size() >= backlog_) return false;
+  half_open_.push_back(connection);
+  return true;
+}
+
+void SimListener::Enqueue(TcpConnection* connection) {
+  std::erase(half_open_, connection);
+  queue_.push_back(connection);
+  readable_.Set();
+}
+
+void SimListener::Forget(TcpConnection* connection) { std::erase(half_open_, connection); }
+
+std::unique_ptr<Stream> SimListener::TakeFirst() {
+  TcpConnection* connection = queue_.front();
+  queue_.pop_front();
+  if (queue_.empty()) readable_.Reset();
+  auto stream = std::make_unique<SimStream>(process_, connection, 1);
+  connection->LeaveBacklog();
+  process_->host()->world()->Record(TraceKind::kAccepted, process_->host()->id(), connection->id());
+  ApplyOptions(stream.get(), options_.stream);
+  return stream;
+}
+
+Task<absl::StatusOr<std::unique_ptr<Stream>>> SimListener::Accept() {
+  if (closed_) co_return absl::FailedPreconditionError("the listener is closed");
+  FAULTLINE_CHECK(!accepting_) << "one accept at a time";
+  AcceptGuard guard(&accepting_);
+  while (true) {
+    if ((co_await CurrentStop()).stop_requested()) co_return absl::CancelledError("stop requested");
+    absl::Status ready = co_await readable_.Wait();
+    if (!ready.ok()) co_return ready;
+    if (process_->TakeDescriptor()) co_return TakeFirst();
+    absl::Status waited = co_await process_->clock()->SleepFor(kDescriptorBackoff);
+    if (!waited.ok()) co_return waited;
+  }
+}
+
+}  // namespace faultline::sim

@@ -1,0 +1,52 @@
+// SimListener: a listening socket of a simulated process, with its SYN queue and its accept queue.
+#ifndef FAULTLINE_SIM_LISTENER_H_
+#define FAULTLINE_SIM_LISTENER_H_
+
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "runtime/event.h"
+#include "runtime/network.h"
+
+namespace faultline::sim {
+
+class Process;
+class TcpConnection;
+
+class SimListener final : public Listener {
+ public:
+  // Takes over one descriptor of `process` and the port at `local`.
+  SimListener(Process* process, const Endpoint& local, const ListenOptions& options);
+  ~SimListener() override;
+
+  Task<absl::StatusOr<std::unique_ptr<Stream>>> Accept() override;
+  absl::Status Close() override;
+  Endpoint local_address() const override { return local_; }
+
+  // --- For the handshake ---
+  // A SYN has come: false if both queues together are full (the SYN is dropped, as Linux does).
+  bool Admit(TcpConnection* connection);
+  // The handshake is complete.
+  void Enqueue(TcpConnection* connection);
+  // It will not be.
+  void Forget(TcpConnection* connection);
+
+ private:
+  std::unique_ptr<Stream> TakeFirst();
+
+  Process* const process_;
+  const Endpoint local_;
+  const ListenOptions options_;
+  const size_t backlog_;
+  bool closed_ = false;
+  bool accepting_ = false;
+  std::vector<TcpConnection*> half_open_;
+  std::deque<TcpConnection*> queue_;
+  Event readable_;
+};
+
+}  // namespace faultline::sim
+
+#endif  // FAULTLINE_SIM_LISTENER_H_

@@ -1,0 +1,59 @@
+#include "sim/path.h"
+
+#include <algorithm>
+
+#include "runtime/check.h"
+
+namespace faultline::sim {
+
+void Path::Block(Passage how, bool symmetric) {
+  FAULTLINE_CHECK(how != Passage::kOpen) << "an open block blocks nothing";
+  Passage before = passage();
+  ++(how == Passage::kDrop ? drops_ : holds_);
+  blocked_by_ = how == Passage::kHold ? Fault::kHold
+                : symmetric           ? Fault::kPartition
+                                      : Fault::kOneWayPartition;
+  Notify(before);
+}
+
+void Path::Unblock(Passage how) {
+  uint32_t& count = how == Passage::kDrop ? drops_ : holds_;
+  FAULTLINE_CHECK(count > 0) << "no such block";
+  Passage before = passage();
+  --count;
+  Notify(before);
+}
+
+// Users may leave the list while they are told, and join it: each of those that are there now is
+// told once.
+void Path::Notify(Passage before) {
+  if (passage() == before) return;
+  List<PathUser> told;
+  while (PathUser* user = users_.PopFront()) {
+    told.PushBack(user);
+    user->OnPassageChange(this, before);
+  }
+  while (PathUser* user = told.PopFront()) users_.PushBack(user);
+}
+
+std::optional<MonotonicTime> Path::DepartShaped(MonotonicTime now, size_t bytes, Chooser* chooser,
+                                                Choice kind) {
+  MonotonicTime sent = now;
+  if (link_.bytes_per_second != 0) {
+    MonotonicTime start = std::max(now, busy_until_);
+    unsigned __int128 waiting = static_cast<unsigned __int128>((start - now).count()) *
+                                link_.bytes_per_second / 1'000'000'000;
+    if (start > now && waiting + bytes > link_.queue_bytes) {
+      effects_->Bite(Fault::kBandwidth);
+      return std::nullopt;
+    }
+    if (start > now) effects_->Bite(Fault::kBandwidth);
+    sent = start + Duration(static_cast<int64_t>(static_cast<unsigned __int128>(bytes) *
+                                                 1'000'000'000 / link_.bytes_per_second));
+    busy_until_ = sent;
+  }
+  if (clog_ != Duration::zero()) effects_->Bite(Fault::kClog);
+  return sent + link_.latency.Sample(chooser, kind) + clog_;
+}
+
+}  // namespace faultline::sim

@@ -1,0 +1,113 @@
+// Path: one direction between two hosts in one plane: delays, drops, holds.
+//
+// Everything that travels asks its path twice: when it leaves (`Depart`: how long it takes) and
+// when it arrives (`passage`: whether it gets through), so that a packet in flight obeys a
+// partition that begins after it left.
+//
+// Partitions overlap: each adds a block and takes it away again; a path is open when no block is
+// left, holds if all its blocks hold, and drops otherwise.
+#ifndef FAULTLINE_SIM_PATH_H_
+#define FAULTLINE_SIM_PATH_H_
+
+#include <cstdint>
+#include <optional>
+
+#include "runtime/list.h"
+#include "runtime/time.h"
+#include "sim/choices.h"
+#include "sim/config.h"
+#include "sim/effects.h"
+
+namespace faultline::sim {
+
+class Path;
+
+enum class Passage : uint8_t { kOpen, kDrop, kHold };
+
+// Something whose progress depends on a path. Told when the passage changes, in order of
+// registration.
+class PathUser : public ListNode {
+ public:
+  // `before` is what it was until now.
+  virtual void OnPassageChange(Path* path, Passage before) = 0;
+  // The path is being destroyed with this registered. A user that owns itself deletes itself.
+  virtual void OnPathDestroyed() {}
+
+ protected:
+  ~PathUser() = default;
+};
+
+class Path {
+ public:
+  Path(uint32_t from, uint32_t to, Plane plane, const LinkConfig& link, FaultEffects* effects)
+      : from_(from), to_(to), plane_(plane), link_(link), effects_(effects) {}
+  Path(const Path&) = delete;
+  Path& operator=(const Path&) = delete;
+  ~Path() {
+    while (PathUser* user = users_.PopFront()) user->OnPathDestroyed();
+  }
+
+  uint32_t from() const { return from_; }
+  uint32_t to() const { return to_; }
+  Plane plane() const { return plane_; }
+  const LinkConfig& link() const { return link_; }
+  void SetLink(const LinkConfig& link) { link_ = link; }
+
+  Passage passage() const {
+    if (drops_ > 0) return Passage::kDrop;
+    return holds_ > 0 ? Passage::kHold : Passage::kOpen;
+  }
+  // The family that a refused passage is accounted to.
+  Fault blocked_by() const { return blocked_by_; }
+
+  // Adds or removes a block; `symmetric` says which family it is accounted to.
+  void Block(Passage how, bool symmetric);
+  void Unblock(Passage how);
+
+  // Everything that leaves takes `extra` longer. Zero ends it.
+  void SetClog(Duration extra) { clog_ = extra; }
+
+  // Notes that something will arrive at `arrival`; true if it overtakes what left before it.
+  bool NoteArrival(MonotonicTime arrival) {
+    if (arrival < latest_arrival_) return true;
+    latest_arrival_ = arrival;
+    return false;
+  }
+
+  void Register(PathUser* user) { users_.PushBack(user); }
+
+  // When a packet of `bytes` that leaves at `now` arrives; nothing if it fell off the queue of a
+  // limited link. `kind` is the choice that the latency is drawn as.
+  std::optional<MonotonicTime> Depart(MonotonicTime now, size_t bytes, Chooser* chooser,
+                                      Choice kind) {
+    if (link_.bytes_per_second == 0 && clog_ == Duration::zero())
+      return now + link_.latency.Sample(chooser, kind);
+    return DepartShaped(now, bytes, chooser, kind);
+  }
+  // For what is too small to queue: acknowledgements and handshakes.
+  MonotonicTime DepartSmall(MonotonicTime now, Chooser* chooser, Choice kind) {
+    return now + link_.latency.Sample(chooser, kind) + clog_;
+  }
+
+ private:
+  std::optional<MonotonicTime> DepartShaped(MonotonicTime now, size_t bytes, Chooser* chooser,
+                                            Choice kind);
+  void Notify(Passage before);
+
+  const uint32_t from_;
+  const uint32_t to_;
+  const Plane plane_;
+  LinkConfig link_;
+  FaultEffects* const effects_;
+  uint32_t drops_ = 0;
+  uint32_t holds_ = 0;
+  Fault blocked_by_ = Fault::kPartition;
+  Duration clog_{};
+  MonotonicTime busy_until_{};
+  MonotonicTime latest_arrival_{};
+  List<PathUser> users_;
+};
+
+}  // namespace faultline::sim
+
+#endif  // FAULTLINE_SIM_PATH_H_

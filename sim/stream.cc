@@ -1,0 +1,226 @@
+#include "sim/stream.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "runtime/check.h"
+#include "runtime/errors.h"
+#include "sim/host.h"
+#include "sim/tcp.h"
+
+namespace faultline::sim {
+
+SimStream::SimStream(Process* process, TcpConnection* connection, int side)
+    : process_(process),
+      connection_(connection),
+      side_(side),
+      local_(connection->end(side).address),
+      peer_(connection->end(1 - side).address) {
+  connection->AttachSocket(side, this);
+}
+
+SimStream::~SimStream() {
+  if (connection_ == nullptr) return;
+  if (process_->crashing()) {
+    std::exchange(connection_, nullptr)->SilenceEnd(side_);
+  } else {
+    Abort();
+  }
+}
+
+TcpFlow& SimStream::out() const { return connection_->flow(side_); }
+TcpFlow& SimStream::in() const { return connection_->flow(1 - side_); }
+
+absl::Status SimStream::Error(int error, const char* what) const {
+  return ErrnoStatus(error, absl::StrCat(what, " ", local_.ToString(), " <-> ", peer_.ToString()));
+}
+
+// --- Reading ---
+
+bool SimStream::StartRead(ReadOp* op) {
+  FAULTLINE_CHECK(reading_ == nullptr) << "one read at a time";
+  if (connection_ == nullptr) {
+    op->Fail(absl::FailedPreconditionError("read: the stream is closed"));
+    return true;
+  }
+  if (TryRead(op)) return true;
+  reading_ = op;
+  return false;
+}
+
+// Linux's order (tcp_recvmsg): data, then the peer's FIN, then a pending error, then the end.
+bool SimStream::TryRead(ReadOp* op) {
+  if (size_t unread = in().unread(); unread > 0) {
+    size_t size = Shorten(std::min(unread, op->capacity()), false);
+    in().Read(op->buffers(), size);
+    op->Succeed(size);
+    return true;
+  }
+  if (in().fin_received()) {
+    op->Succeed(0);
+    return true;
+  }
+  if (int error = connection_->TakeError(side_)) {
+    op->Fail(Error(error, "read"));
+    return true;
+  }
+  if (!connection_->end(side_).reset) return false;
+  op->Succeed(0);
+  return true;
+}
+
+void SimStream::OnReadable() {
+  if (reading_ != nullptr && TryRead(reading_)) reading_ = nullptr;
+}
+
+void SimStream::CancelRead(ReadOp* op) {
+  reading_ = nullptr;
+  op->Fail(absl::CancelledError("stop requested"));
+}
+
+// --- Writing ---
+
+bool SimStream::StartWrite(WriteOp* op) {
+  FAULTLINE_CHECK(writing_ == nullptr) << "one write at a time";
+  if (connection_ == nullptr) {
+    op->Fail(absl::FailedPreconditionError("write: the stream is closed"));
+    return true;
+  }
+  if (TryWrite(op)) return true;
+  process_->host()->world()->effects()->Bite(Fault::kSmallBuffers);
+  writing_ = op;
+  out().SetWriterWaiting(true);
+  return false;
+}
+
+bool SimStream::TryWrite(WriteOp* op) {
+  if (connection_->end(side_).reset || out().fin_queued()) {
+    int error = connection_->TakeError(side_);
+    op->Fail(Error(error != 0 ? error : EPIPE, "write"));
+    return true;
+  }
+  size_t room = out().Room();
+  if (room == 0) return false;
+  size_t size = Shorten(std::min(room, op->capacity()), true);
+  out().Write(op->buffers(), size);
+  op->Succeed(size);
+  return true;
+}
+
+void SimStream::OnWritable() {
+  if (writing_ == nullptr || !TryWrite(writing_)) return;
+  writing_ = nullptr;
+  out().SetWriterWaiting(false);
+}
+
+void SimStream::CancelWrite(WriteOp* op) {
+  AbandonWrite(op);
+  op->Fail(absl::CancelledError("stop requested"));
+}
+
+void SimStream::AbandonWrite(WriteOp*) {
+  writing_ = nullptr;
+  if (connection_ != nullptr) out().SetWriterWaiting(false);
+}
+
+// The fault of short transfers: any prefix of at least one byte.
+size_t SimStream::Shorten(size_t size, bool write) {
+  const SocketFaults& faults = process_->host()->config().sockets;
+  Chooser* chooser = (write ? out() : in()).chooser();
+  if (size <= 1 || !chooser->Chance(write ? Choice::kPartialWrite : Choice::kPartialRead,
+                                    write ? faults.partial_write : faults.partial_read)) {
+    return size;
+  }
+  Choice kind = write ? Choice::kPartialWriteSize : Choice::kPartialReadSize;
+  // Half of the time a single byte: the shortest transfers find the most.
+  uint64_t draw = chooser->Next(kind);
+  size_t shortened = draw & 1 ? 1 : 1 + static_cast<size_t>((draw >> 1) % size);
+  if (shortened < size) {
+    process_->host()->world()->effects()->Bite(write ? Fault::kPartialWrite : Fault::kPartialRead);
+  }
+  return shortened;
+}
+
+// --- Ends ---
+
+void SimStream::OnReset() {
+  if (reading_ != nullptr && TryRead(reading_)) reading_ = nullptr;
+  if (writing_ != nullptr && TryWrite(writing_)) writing_ = nullptr;
+}
+
+void SimStream::FailPending(int error) {
+  if (reading_ != nullptr) std::exchange(reading_, nullptr)->Fail(Error(error, "read"));
+  if (writing_ != nullptr) std::exchange(writing_, nullptr)->Fail(Error(error, "write"));
+}
+
+absl::Status SimStream::ShutdownWrite() {
+  FAULTLINE_CHECK(writing_ == nullptr)
+      << "half-close with a write pending: stop and await it first";
+  if (connection_ == nullptr || connection_->end(side_).reset) return Error(ENOTCONN, "shutdown");
+  if (!out().fin_queued()) connection_->FinishEnd(side_);
+  return absl::OkStatus();
+}
+
+void SimStream::Leave() {
+  connection_ = nullptr;
+  process_->ReturnDescriptor();
+}
+
+absl::Status SimStream::Close() {
+  FAULTLINE_CHECK(reading_ == nullptr && writing_ == nullptr)
+      << "close with an operation pending: stop and await it first";
+  if (connection_ == nullptr) return absl::OkStatus();
+  TcpConnection* connection = connection_;
+  Leave();
+  connection->CloseEnd(side_);
+  return absl::OkStatus();
+}
+
+void SimStream::Abort() {
+  if (connection_ == nullptr) return;
+  FailPending(ECANCELED);
+  TcpConnection* connection = connection_;
+  Leave();
+  connection->AbortEnd(side_);
+}
+
+// --- Options ---
+
+absl::Status SimStream::SetNoDelay(bool) {
+  // Every write leaves at once: Nagle's algorithm is not modelled.
+  if (connection_ == nullptr) return Error(EBADF, "setsockopt");
+  return absl::OkStatus();
+}
+
+absl::Status SimStream::SetSendBufferSize(size_t bytes) {
+  if (connection_ == nullptr) return Error(EBADF, "setsockopt");
+  out().SetSendBuffer(std::max<size_t>(bytes, 1));
+  return absl::OkStatus();
+}
+
+absl::Status SimStream::SetReceiveBufferSize(size_t bytes) {
+  if (connection_ == nullptr) return Error(EBADF, "setsockopt");
+  in().SetReceiveBuffer(std::max<size_t>(bytes, 1));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<size_t> SimStream::SendBufferSize() const {
+  if (connection_ == nullptr) return Error(EBADF, "getsockopt");
+  return out().send_buffer();
+}
+
+absl::StatusOr<size_t> SimStream::ReceiveBufferSize() const {
+  if (connection_ == nullptr) return Error(EBADF, "getsockopt");
+  return in().receive_buffer();
+}
+
+void ApplyOptions(SimStream* stream, const StreamOptions& options) {
+  if (options.send_buffer_bytes != 0) (void)stream->SetSendBufferSize(options.send_buffer_bytes);
+  if (options.receive_buffer_bytes != 0) {
+    (void)stream->SetReceiveBufferSize(options.receive_buffer_bytes);
+  }
+}
+
+}  // namespace faultline::sim

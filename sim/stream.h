@@ -1,0 +1,72 @@
+// SimStream: a connected socket of a simulated process.
+//
+// States of an end, as its owner sees them:
+//   open --ShutdownWrite--> half-closed --Close--> closed
+//   open or half-closed --RST received or time-out--> reset (the error is reported once, then end
+//   of stream and EPIPE) any --Close, Abort, destruction--> closed
+#ifndef FAULTLINE_SIM_STREAM_H_
+#define FAULTLINE_SIM_STREAM_H_
+
+#include "runtime/network.h"
+#include "runtime/stream.h"
+
+namespace faultline::sim {
+
+class Process;
+class TcpConnection;
+class TcpFlow;
+
+class SimStream final : public Stream {
+ public:
+  // One descriptor of `process` has been taken for it.
+  SimStream(Process* process, TcpConnection* connection, int side);
+  ~SimStream() override;
+
+  absl::Status ShutdownWrite() override;
+  absl::Status Close() override;
+  void Abort() override;
+  Endpoint local_address() const override { return local_; }
+  Endpoint peer_address() const override { return peer_; }
+  absl::Status SetNoDelay(bool) override;
+  absl::Status SetSendBufferSize(size_t bytes) override;
+  absl::Status SetReceiveBufferSize(size_t bytes) override;
+  absl::StatusOr<size_t> SendBufferSize() const override;
+  absl::StatusOr<size_t> ReceiveBufferSize() const override;
+
+  // --- For the connection ---
+  void OnReadable();
+  void OnWritable();
+  void OnReset();  // the connection ended: an error is pending
+
+ private:
+  bool StartRead(ReadOp* op) override;
+  bool StartWrite(WriteOp* op) override;
+  void CancelRead(ReadOp* op) override;
+  void CancelWrite(WriteOp* op) override;
+  void AbandonRead(ReadOp*) override { reading_ = nullptr; }
+  void AbandonWrite(WriteOp* op) override;
+
+  bool TryRead(ReadOp* op);
+  bool TryWrite(WriteOp* op);
+  absl::Status Error(int error, const char* what) const;
+  size_t Shorten(size_t size, bool write);
+  void FailPending(int error);
+  void Leave();
+  TcpFlow& out() const;
+  TcpFlow& in() const;
+
+  Process* const process_;
+  TcpConnection* connection_;  // null once closed
+  const int side_;
+  const Endpoint local_;
+  const Endpoint peer_;
+  ReadOp* reading_ = nullptr;
+  WriteOp* writing_ = nullptr;
+};
+
+// Sets what `options` asks for on a new stream.
+void ApplyOptions(SimStream* stream, const StreamOptions& options);
+
+}  // namespace faultline::sim
+
+#endif  // FAULTLINE_SIM_STREAM_H_

@@ -1,0 +1,293 @@
+// TCP between simulated hosts, at the level of bytes and segments.
+//
+// A `TcpConnection` is both ends and the wire between them; a `TcpFlow` is one direction of it.
+// What is modelled, with Linux's behaviour as the measure: SYN with retransmission, refusal and
+// backlog (RFC 9293, 3.5); segments of at most the MSS; send buffers and receive windows, hence
+// partial writes, zero windows and slow readers; delivery in order, so that loss and reordering
+// show as delay; FIN, half-close, RST (also for unread or late data, and from a later incarnation
+// of the peer's host); half-open connections; retransmission until the user time-out.
+//
+// Invariants
+//  1. A flow is at most once in the event queue, for the first segment on its wire; the others wait
+//  behind it.
+//  2. read <= delivered <= sent <= written; acked <= delivered; the flow's bytes are those from
+//  `read` to `written`.
+//  3. Acknowledgements travel as data, not as events: `acks_` holds when each arrives, and the
+//  sender settles them when it
+//     looks. Only a sender that waits for room has an event queued.
+//  4. A connection is destroyed when neither end has a socket and both wires are empty.
+#ifndef FAULTLINE_SIM_TCP_H_
+#define FAULTLINE_SIM_TCP_H_
+
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <span>
+
+#include "runtime/endpoint.h"
+#include "runtime/event.h"
+#include "sim/choices.h"
+#include "sim/event_queue.h"
+#include "sim/path.h"
+#include "sim/ring.h"
+#include "sim/world.h"
+
+namespace faultline::sim {
+
+class Host;
+class SimListener;
+class SimStream;
+class TcpConnection;
+
+class TcpFlow final : public Actor {
+ public:
+  // `sender` is 0 (the side that connected) or 1.
+  TcpFlow(TcpConnection* connection, int sender, Path* forward, Path* back, size_t mss);
+
+  uint64_t id() const { return chooser_.who(); }
+  Chooser* chooser() { return &chooser_; }
+  Path* forward() { return forward_.path; }
+
+  // --- The sending end ---
+  // Bytes that the send buffer takes now.
+  size_t Room();
+  // Takes the first `size` bytes of `buffers`, for which there is room, and sends what the window
+  // allows.
+  void Write(std::span<const iovec> buffers, size_t size);
+  // Half-close: FIN after everything written.
+  void Finish();
+  // RST; what was not sent is dropped.
+  void SendReset();
+  // The first packet of the client's side: completes the handshake.
+  void SendHandshakeAck();
+  // The writer waits for room (or no longer does).
+  void SetWriterWaiting(bool waiting);
+  void SetSendBuffer(size_t bytes) { send_buffer_ = bytes; }
+  size_t send_buffer() const { return send_buffer_; }
+  bool fin_sent() const { return fin_sent_; }
+  bool fin_queued() const { return fin_queued_; }
+
+  // --- The receiving end ---
+  size_t unread() const { return static_cast<size_t>(delivered_ - read_); }
+  // Moves the first `size` unread bytes into `buffers`.
+  void Read(std::span<const iovec> buffers, size_t size);
+  void Discard();  // nobody will read what has arrived
+  void SetReceiveBuffer(size_t bytes) { receive_buffer_ = bytes; }
+  size_t receive_buffer() const { return receive_buffer_; }
+  // Before any data: the window that the receiver announces in the handshake.
+  void OpenWindow() { window_edge_ = advertised_ = receive_buffer_; }
+  bool fin_received() const { return fin_received_; }
+
+  // --- The wire ---
+  bool wire_empty() const { return wire_.empty(); }
+  // Drops everything that is under way or unsent, silently.
+  void Cut();
+
+  void Fire() override;
+
+ private:
+  enum Flag : uint8_t { kHandshakeAck = 1, kFin = 2, kReset = 4 };
+
+  struct Segment {
+    MonotonicTime arrival;
+    uint64_t sequence;
+    uint32_t bytes;
+    uint8_t flags;
+    uint8_t retries;
+  };
+  struct Ack {
+    MonotonicTime arrival;
+    uint64_t delivered;
+    uint64_t window_edge;
+  };
+  struct ForwardUser final : PathUser {
+    void OnPassageChange(Path*, Passage) override { flow->OnForwardChange(); }
+    TcpFlow* flow;
+    Path* path;
+  };
+  struct BackUser final : PathUser {
+    void OnPassageChange(Path*, Passage before) override { flow->OnBackChange(before); }
+    TcpFlow* flow;
+    Path* path;
+  };
+  struct AckEvent final : Actor {
+    void Fire() override { flow->OnAckEvent(); }
+    TcpFlow* flow;
+  };
+
+  MonotonicTime now() const;
+  Duration Rto(int retries) const;
+  bool SenderAlive() const;
+  bool ReceiverHostUp() const;
+
+  void Transmit();
+  void Push(uint32_t bytes, uint8_t flags);
+  void ScheduleFirst();
+  bool LosesFirst(Passage passage);
+  void OnLost();
+  void Deliver(const Segment& segment);
+  void DeliverData(const Segment& segment);
+
+  void Acknowledge();
+  void SettleAcks();
+  void ArmAckEvent();
+  void OnAckEvent();
+  void OnForwardChange();
+  void OnBackChange(Passage before);
+  bool waiting() const { return writer_waiting_ || sent_ < written_; }
+
+  TcpConnection* const connection_;
+  const int sender_;
+  const size_t mss_;
+  Chooser chooser_;
+  ForwardUser forward_;
+  BackUser back_;
+
+  // Sender.
+  uint64_t written_ = 0;
+  uint64_t sent_ = 0;
+  uint64_t acked_ = 0;
+  uint64_t window_edge_ = 0;
+  size_t send_buffer_ = 0;
+  bool fin_queued_ = false;
+  bool fin_sent_ = false;
+  bool writer_waiting_ = false;
+
+  // Wire.
+  Ring<Segment> wire_;
+  bool held_ = false;         // the first segment waits for a hold to end
+  MonotonicTime first_loss_;  // of the first segment
+  Ring<Ack> acks_;
+  bool reack_ = false;          // an acknowledgement was lost or is held
+  MonotonicTime back_blocked_;  // since when
+  AckEvent ack_event_;
+
+  // Receiver.
+  ByteRing bytes_;
+  uint64_t delivered_ = 0;
+  uint64_t read_ = 0;
+  uint64_t advertised_ = 0;
+  size_t receive_buffer_ = 0;
+  bool fin_received_ = false;
+};
+
+// One end of a connection.
+struct TcpEnd {
+  Host* host = nullptr;
+  uint32_t incarnation = 0;  // 0: not there yet
+  Endpoint address;
+  SimStream* socket = nullptr;
+  bool gone = false;   // no socket, and none will come: closed, aborted, or its process died
+  bool reset = false;  // RST received, sent, or timed out: the connection no longer exists here
+  int error = 0;       // pending for the next call, as SO_ERROR
+  bool alive() const;  // the kernel that made it still runs
+};
+
+class TcpConnection {
+ public:
+  enum class State : uint8_t { kConnecting, kEstablished, kFailed };
+
+  // From `client` to `remote`, which `server` may serve.
+  TcpConnection(World* world, Host* client, const Endpoint& local, Host* server,
+                const Endpoint& remote, Plane plane);
+  ~TcpConnection();
+
+  World* world() const { return world_; }
+  uint64_t id() const { return id_; }
+  State state() const { return state_; }
+  TcpEnd& end(int side) { return ends_[side]; }
+  TcpFlow& flow(int sender) { return flows_[sender]; }
+
+  // --- The connecting side ---
+  void SendSyn();
+  // Set when the handshake has succeeded or failed; then `connect_error` tells.
+  Event* connected() { return &connected_; }
+  int connect_error() const { return connect_error_; }
+  // The one that connects holds on to the connection until it says how it went on: a socket, or no
+  // interest.
+  void ClaimedBySocket(SimStream* socket);
+  void AbandonConnect();
+
+  // --- Either side's socket ---
+  void AttachSocket(int side, SimStream* socket) { ends_[side].socket = socket; }
+  // shutdown(2): FIN after everything written.
+  void FinishEnd(int side);
+  // close(2): FIN, or RST if there is something unread.
+  void CloseEnd(int side);
+  // RST.
+  void AbortEnd(int side);
+  // The process died: no byte leaves.
+  void SilenceEnd(int side);
+  // The pending error of `side`, once.
+  int TakeError(int side);
+
+  // --- The listening side ---
+  void RefuseFromBacklog();  // the listener has gone
+  void LeaveBacklog();       // accepted, or the listener's process died
+
+  // --- Flows ---
+  void OnHandshakeAck();
+  void OnData(int receiver);
+  void OnFin(int receiver);
+  void OnReset(int receiver);
+  void OnUserTimeout(int sender);
+  void OnWritable(int sender);
+  // The receiver's host does not know this connection: answer with RST.
+  void AnswerWithReset(int receiver);
+  // A path that the handshake waits for has changed.
+  void OnPassageChange();
+
+  // A middlebox resets both ends, if they are these two hosts.
+  void ResetIfBetween(uint32_t a, uint32_t b, Plane plane);
+
+  // Destroys the connection if nothing refers to it any more.
+  void MaybeBury();
+
+  size_t index() const { return index_; }
+  void set_index(size_t index) { index_ = index; }
+
+ private:
+  enum class Stage : uint8_t { kSyn, kSynAck, kRefusal, kExpiry, kDone };
+
+  struct Handshake final : Actor {
+    void Fire() override { connection->OnHandshakeEvent(); }
+    TcpConnection* connection;
+    Stage stage = Stage::kSyn;
+    int attempt = 0;
+    MonotonicTime sent;
+    bool held = false;
+  };
+
+  void OnHandshakeEvent();
+  bool Passes(Path* path);
+  void OnSynArrival();
+  void OnSynAckArrival();
+  void RetrySyn();
+  void FailConnect(int error);
+  void Kill(int side, int error);
+  void Wake(int side);
+  void ReleasePort();
+  bool ExpiresInSynQueue();
+
+  World* const world_;
+  const uint64_t id_;
+  size_t index_ = 0;
+  State state_ = State::kConnecting;
+  TcpEnd ends_[2];
+  Path* paths_[2];
+  TcpFlow flows_[2];
+  Handshake handshake_;
+  Event connected_;
+  int connect_error_ = 0;
+  bool claimed_ = true;     // the connecting task has not taken its result yet
+  bool abandoned_ = false;  // the connecting side has given up
+  bool port_taken_ = true;
+  int first_fin_ = -1;  // the side that closed first
+  bool buried_ = false;
+  SimListener* listener_ = nullptr;  // whose backlog or SYN queue it is in
+  bool queued_ = false;              // in the accept queue
+};
+
+}  // namespace faultline::sim
+
+#endif  // FAULTLINE_SIM_TCP_H_

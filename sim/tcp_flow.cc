@@ -1,0 +1,352 @@
+#include <algorithm>
+
+#include "runtime/check.h"
+#include "sim/host.h"
+#include "sim/tcp.h"
+#include "xxhash.h"
+
+namespace faultline::sim {
+namespace {
+
+constexpr size_t kHeaderBytes = 40;  // IPv4 and TCP without options
+constexpr uint64_t kFlowTag = 4;
+
+}  // namespace
+
+TcpFlow::TcpFlow(TcpConnection* connection, int sender, Path* forward, Path* back, size_t mss)
+    : connection_(connection),
+      sender_(sender),
+      mss_(mss),
+      chooser_(connection->world()->choices(),
+               ChooserId({kFlowTag, connection->id(), uint64_t(sender)})) {
+  forward_.flow = this;
+  forward_.path = forward;
+  back_.flow = this;
+  back_.path = back;
+  ack_event_.flow = this;
+  forward->Register(&forward_);
+  back->Register(&back_);
+}
+
+MonotonicTime TcpFlow::now() const { return connection_->world()->now(); }
+
+Duration TcpFlow::Rto(int retries) const {
+  const TcpConfig& tcp = connection_->world()->config().tcp;
+  Duration rto = tcp.min_rto;
+  for (int i = 1; i < retries && rto < tcp.max_rto; ++i) rto *= 2;
+  return std::min(rto, tcp.max_rto);
+}
+
+bool TcpFlow::SenderAlive() const {
+  const TcpEnd& end = connection_->end(sender_);
+  return end.alive() && !end.reset;
+}
+
+bool TcpFlow::ReceiverHostUp() const { return connection_->end(1 - sender_).host->up(); }
+
+// --- The sending end ---
+
+size_t TcpFlow::Room() {
+  SettleAcks();
+  uint64_t buffered = written_ - acked_;
+  return buffered >= send_buffer_ ? 0 : send_buffer_ - static_cast<size_t>(buffered);
+}
+
+void TcpFlow::Write(std::span<const iovec> buffers, size_t size) {
+  uint64_t hash = 0;
+  size_t left = size;
+  for (const iovec& buffer : buffers) {
+    size_t part = std::min(left, buffer.iov_len);
+    if (part == 0) continue;
+    bytes_.Append(static_cast<const std::byte*>(buffer.iov_base), part);
+    hash = XXH3_64bits_withSeed(buffer.iov_base, part, hash);
+    left -= part;
+  }
+  written_ += size;
+  World* world = connection_->world();
+  world->Record(TraceKind::kSend, connection_->end(sender_).host->id(), id(), hash);
+  Transmit();
+}
+
+void TcpFlow::Finish() {
+  fin_queued_ = true;
+  Transmit();
+}
+
+void TcpFlow::SendReset() {
+  bytes_.Truncate(static_cast<size_t>(sent_ - read_));
+  written_ = sent_;
+  fin_queued_ = fin_sent_ = true;
+  connection_->world()->events()->Cancel(&ack_event_);
+  Push(0, kReset);
+}
+
+void TcpFlow::SendHandshakeAck() { Push(0, kHandshakeAck); }
+
+void TcpFlow::SetWriterWaiting(bool waiting) {
+  writer_waiting_ = waiting;
+  if (waiting) ArmAckEvent();
+}
+
+void TcpFlow::Transmit() {
+  while (sent_ < written_ && sent_ < window_edge_) {
+    uint64_t allowed = std::min(written_, window_edge_) - sent_;
+    uint32_t bytes = static_cast<uint32_t>(std::min<uint64_t>(mss_, allowed));
+    sent_ += bytes;
+    Push(bytes, 0);
+  }
+  if (fin_queued_ && !fin_sent_ && sent_ == written_) {
+    fin_sent_ = true;
+    Push(0, kFin);
+  }
+  if (sent_ < written_) ArmAckEvent();
+}
+
+// Puts a segment on the wire. TCP delivers in order: one that would overtake waits for those before
+// it.
+void TcpFlow::Push(uint32_t bytes, uint8_t flags) {
+  World* world = connection_->world();
+  Path* path = forward_.path;
+  Segment segment{now(), world->events()->NextSequence(), bytes, flags, 0};
+  std::optional<MonotonicTime> arrival =
+      path->Depart(now(), bytes + kHeaderBytes, &chooser_, Choice::kLatency);
+  if (!arrival.has_value()) {
+    segment.retries = 1;
+    arrival = path->DepartSmall(now() + Rto(1), &chooser_, Choice::kLatency);
+  }
+  if (chooser_.Chance(Choice::kReorder, path->link().reorder)) {
+    *arrival += path->link().reorder_delay.Sample(&chooser_, Choice::kReorderDelay);
+  }
+  segment.arrival = *arrival;
+  if (!wire_.empty() && wire_.back().arrival > segment.arrival) {
+    segment.arrival = wire_.back().arrival;
+    if (path->link().reorder.numerator != 0) world->effects()->Bite(Fault::kReordering);
+  }
+  wire_.push_back(segment);
+  if (wire_.size() == 1) ScheduleFirst();
+}
+
+void TcpFlow::ScheduleFirst() {
+  const Segment& first = wire_.front();
+  if (first.arrival >= now()) {
+    connection_->world()->events()->Schedule(this, first.arrival, first.sequence);
+  } else {
+    connection_->world()->events()->Schedule(this, now());
+  }
+}
+
+// --- The wire ---
+
+void TcpFlow::Cut() {
+  wire_.clear();
+  held_ = false;
+  written_ = sent_ = delivered_;
+  bytes_.Truncate(static_cast<size_t>(delivered_ - read_));
+  fin_queued_ = fin_sent_ = true;
+  connection_->world()->events()->Cancel(this);
+  connection_->world()->events()->Cancel(&ack_event_);
+}
+
+void TcpFlow::Fire() {
+  Passage passage = forward_.path->passage();
+  if (passage == Passage::kHold) {
+    held_ = true;
+    connection_->world()->effects()->Bite(Fault::kHold);
+    return;
+  }
+  if (LosesFirst(passage)) return OnLost();
+  Segment segment = wire_.front();
+  wire_.pop_front();
+  if (!wire_.empty()) ScheduleFirst();
+  Deliver(segment);
+}
+
+bool TcpFlow::LosesFirst(Passage passage) {
+  FaultEffects* effects = connection_->world()->effects();
+  const LinkConfig& link = forward_.path->link();
+  if (passage == Passage::kDrop) {
+    effects->Bite(forward_.path->blocked_by());
+    return true;
+  }
+  if (!ReceiverHostUp()) return true;
+  if (chooser_.Chance(Choice::kLoss, link.loss)) {
+    effects->Bite(Fault::kLoss);
+    return true;
+  }
+  if (chooser_.Chance(Choice::kCorrupt, link.corrupt)) {
+    effects->Bite(Fault::kCorruption);
+    return true;
+  }
+  if (chooser_.Chance(Choice::kDuplicate, link.duplicate)) {
+    effects->Bite(Fault::kDuplication);
+    connection_->world()->Record(TraceKind::kDuplicateDrop, forward_.path->to(), id());
+  }
+  return false;
+}
+
+void TcpFlow::OnLost() {
+  World* world = connection_->world();
+  Segment& segment = wire_.front();
+  if (segment.flags & kReset) {  // never retransmitted: the peer stays half-open
+    wire_.pop_front();
+    if (!wire_.empty()) ScheduleFirst();
+    return connection_->MaybeBury();
+  }
+  if (!SenderAlive()) {
+    Cut();
+    return connection_->MaybeBury();
+  }
+  if (segment.retries == 0) first_loss_ = now();
+  ++segment.retries;
+  world->Record(TraceKind::kRetransmit, connection_->end(sender_).host->id(), id(),
+                segment.retries);
+  bool orphan = connection_->end(sender_).gone;
+  if (now() - first_loss_ >= world->config().tcp.user_timeout ||
+      (orphan && segment.retries > world->config().tcp.orphan_retries)) {
+    return connection_->OnUserTimeout(sender_);
+  }
+  segment.arrival =
+      forward_.path->DepartSmall(now() + Rto(segment.retries), &chooser_, Choice::kLatency);
+  segment.sequence = world->events()->NextSequence();
+  ScheduleFirst();
+}
+
+void TcpFlow::OnForwardChange() {
+  if (held_) {
+    held_ = false;
+    connection_->world()->events()->Schedule(this, now());
+  }
+  connection_->OnPassageChange();
+}
+
+// --- The receiving end ---
+
+void TcpFlow::Deliver(const Segment& segment) {
+  if (segment.flags & kReset) return connection_->OnReset(1 - sender_);
+  if (segment.flags & kHandshakeAck) return connection_->OnHandshakeAck();
+  const TcpEnd& receiver = connection_->end(1 - sender_);
+  if (!receiver.alive() || receiver.reset) {
+    delivered_ += segment.bytes;
+    Discard();
+    return connection_->AnswerWithReset(1 - sender_);
+  }
+  if (segment.flags & kFin) {
+    fin_received_ = true;
+    Acknowledge();
+    return connection_->OnFin(1 - sender_);
+  }
+  DeliverData(segment);
+}
+
+void TcpFlow::DeliverData(const Segment& segment) {
+  TcpEnd& receiver = connection_->end(1 - sender_);
+  delivered_ += segment.bytes;
+  connection_->world()->Record(TraceKind::kDeliver, receiver.host->id(), id(), segment.bytes);
+  if (receiver.gone) {  // closed, and more comes: close(2) promised that nobody reads it
+    Discard();
+    connection_->AbortEnd(1 - sender_);
+    return;
+  }
+  Acknowledge();
+  connection_->OnData(1 - sender_);
+}
+
+void TcpFlow::Discard() {
+  bytes_.Discard(unread());
+  read_ = delivered_;
+}
+
+void TcpFlow::Read(std::span<const iovec> buffers, size_t size) {
+  size_t left = size;
+  for (const iovec& buffer : buffers) {
+    size_t part = std::min(left, buffer.iov_len);
+    if (part == 0) continue;
+    bytes_.Take(static_cast<std::byte*>(buffer.iov_base), part);
+    left -= part;
+  }
+  read_ += size;
+  connection_->world()->Record(TraceKind::kRead, connection_->end(1 - sender_).host->id(), id(),
+                               size);
+  // A window update once the announced window has shrunk and there is a good piece more to announce
+  // (RFC 9293, 3.8.6.2.2).
+  uint64_t edge = read_ + receive_buffer_;
+  bool shrunk = advertised_ < delivered_ + receive_buffer_ / 2;
+  if (shrunk && edge >= advertised_ + std::min(2 * mss_, receive_buffer_ / 2)) Acknowledge();
+}
+
+// --- Acknowledgements ---
+
+void TcpFlow::Acknowledge() {
+  advertised_ = std::max(advertised_, read_ + receive_buffer_);
+  if (back_.path->passage() != Passage::kOpen) {
+    if (waiting()) connection_->world()->effects()->Bite(back_.path->blocked_by());
+    reack_ = true;
+    return;
+  }
+  MonotonicTime arrival = back_.path->DepartSmall(now(), &chooser_, Choice::kAckLatency);
+  // Acknowledgements are cumulative: one that is overtaken says nothing new.
+  while (!acks_.empty() && acks_.back().arrival >= arrival) acks_.pop_back();
+  if (acks_.empty()) connection_->world()->events()->Cancel(&ack_event_);
+  acks_.push_back({arrival, delivered_, advertised_});
+  if (waiting()) ArmAckEvent();
+}
+
+void TcpFlow::SettleAcks() {
+  while (!acks_.empty() && acks_.front().arrival <= now()) {
+    acked_ = std::max(acked_, acks_.front().delivered);
+    window_edge_ = std::max(window_edge_, acks_.front().window_edge);
+    acks_.pop_front();
+  }
+}
+
+void TcpFlow::ArmAckEvent() {
+  if (ack_event_.queued()) return;
+  EventQueue* events = connection_->world()->events();
+  if (!acks_.empty()) {
+    events->Schedule(&ack_event_, std::max(now(), acks_.front().arrival));
+  } else if (reack_) {
+    events->Schedule(&ack_event_, back_blocked_ + connection_->world()->config().tcp.user_timeout);
+  }
+}
+
+void TcpFlow::OnAckEvent() {
+  if (acks_.empty() && reack_) return connection_->OnUserTimeout(sender_);
+  SettleAcks();
+  Transmit();
+  if (writer_waiting_ && Room() > 0) connection_->OnWritable(sender_);
+  if (waiting()) ArmAckEvent();
+}
+
+// Acknowledgements in flight obey a new block. After it, the sender's next retransmission brings a
+// new one; a hold lets the old ones go.
+void TcpFlow::OnBackChange(Passage before) {
+  Passage passage = back_.path->passage();
+  if (before == Passage::kOpen) {
+    SettleAcks();
+    back_blocked_ = now();
+    if (acks_.empty()) return;
+    acks_.clear();
+    reack_ = true;
+    connection_->world()->events()->Cancel(&ack_event_);
+    if (waiting()) {
+      connection_->world()->effects()->Bite(back_.path->blocked_by());
+      ArmAckEvent();
+    }
+    return;
+  }
+  if (passage != Passage::kOpen || !reack_) return;
+  reack_ = false;
+  MonotonicTime again = now();
+  if (before == Passage::kDrop) {
+    int retries = 1;
+    for (again = back_blocked_ + Rto(1); again < now(); again += Rto(++retries)) {
+    }
+    connection_->world()->Record(TraceKind::kDuplicateDrop, forward_.path->to(), id());
+  }
+  acks_.push_back(
+      {back_.path->DepartSmall(again, &chooser_, Choice::kAckLatency), delivered_, advertised_});
+  connection_->world()->events()->Cancel(&ack_event_);
+  if (waiting()) ArmAckEvent();
+}
+
+}  // namespace faultline::sim

@@ -1,0 +1,125 @@
+#include "sim/trace.h"
+
+#include <bit>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "xxhash.h"
+
+namespace faultline::sim {
+namespace {
+
+static_assert(std::endian::native == std::endian::little,
+              "records are stored as they lie in memory");
+
+constexpr std::string_view kMagic = "FALTRAC1";
+
+struct KindText {
+  std::string_view name;
+  std::string_view a;  // what the fields mean; empty if unused
+  std::string_view b;
+};
+
+constexpr KindText kKinds[] = {
+    {"run", "task", "incarnation"},
+    {"connect", "connection", "attempt"},
+    {"established", "connection", ""},
+    {"accepted", "connection", ""},
+    {"refused", "connection", ""},
+    {"connect-timeout", "connection", ""},
+    {"backlog-drop", "connection", ""},
+    {"send", "flow", "payload"},
+    {"deliver", "flow", "bytes"},
+    {"retransmit", "flow", "retries"},
+    {"duplicate-drop", "flow", ""},
+    {"fin", "flow", ""},
+    {"reset", "flow", ""},
+    {"read", "flow", "bytes"},
+    {"user-timeout", "flow", ""},
+    {"close", "connection", "how"},
+    {"datagram-send", "bytes", "payload"},
+    {"datagram-deliver", "bytes", "payload"},
+    {"datagram-drop", "bytes", "why"},
+    {"boot", "incarnation", ""},
+    {"crash", "incarnation", ""},
+    {"pause", "", ""},
+    {"resume", "", ""},
+    {"exit", "incarnation", ""},
+    {"clock", "what", "value"},
+    {"fault", "family", "which"},
+    {"timer", "sequence", ""},
+    {"mark", "number", "value"},
+};
+static_assert(std::size(kKinds) == static_cast<size_t>(TraceKind::kCount));
+
+}  // namespace
+
+template <size_t kBlock>
+TraceHash RollingHash<kBlock>::value() const {
+  if (filled_ == 0) return block_.before;
+  XXH128_hash_t hash = XXH3_128bits(&block_, sizeof(TraceHash) + filled_ * sizeof(TraceRecord));
+  return {hash.low64, hash.high64};
+}
+
+template class RollingHash<32>;
+template class RollingHash<8>;
+
+std::string_view TraceKindName(TraceKind kind) { return kKinds[static_cast<size_t>(kind)].name; }
+
+std::string TraceRecord::ToString() const {
+  const KindText& text = kKinds[static_cast<size_t>(kind)];
+  std::string line = absl::StrFormat("%16.9fs ", static_cast<double>(time_ns) / 1e9);
+  absl::StrAppend(&line, host == kNoHost ? std::string("-") : absl::StrCat("host ", host), " ",
+                  absl::string_view(text.name.data(), text.name.size()));
+  if (!text.a.empty()) {
+    absl::StrAppendFormat(&line, " %s=%x", absl::string_view(text.a.data(), text.a.size()), a);
+  }
+  if (!text.b.empty()) {
+    absl::StrAppendFormat(&line, " %s=%x", absl::string_view(text.b.data(), text.b.size()), b);
+  }
+  if (detail != 0) absl::StrAppend(&line, " detail=", static_cast<int>(detail));
+  return line;
+}
+
+std::string TraceHash::ToString() const { return absl::StrFormat("%016x%016x", high, low); }
+
+void Trace::Add(const TraceRecord& record) {
+  hash_.Add(record);
+  if (record.host < host_hashes_.size()) host_hashes_[record.host].Add(record);
+  last_[count_++ & (kKept - 1)] = record;
+  if (sink_ != nullptr) sink_->OnRecord(record);
+}
+
+std::vector<TraceRecord> Trace::Last() const {
+  std::vector<TraceRecord> records;
+  uint64_t first = count_ > kKept ? count_ - kKept : 0;
+  for (uint64_t i = first; i < count_; ++i) records.push_back(last_[i & (kKept - 1)]);
+  return records;
+}
+
+std::string SerializeTraceHeader() { return std::string(kMagic); }
+
+std::string SerializeTraceRecord(const TraceRecord& record) {
+  return std::string(reinterpret_cast<const char*>(&record), sizeof(record));
+}
+
+absl::StatusOr<std::vector<TraceRecord>> ParseTrace(std::string_view bytes) {
+  if (!bytes.starts_with(kMagic))
+    return absl::InvalidArgumentError("trace: not a trace (wrong magic number)");
+  bytes.remove_prefix(kMagic.size());
+  if (bytes.size() % sizeof(TraceRecord) != 0) {
+    return absl::InvalidArgumentError("trace: the last record is cut short");
+  }
+  std::vector<TraceRecord> records(bytes.size() / sizeof(TraceRecord));
+  for (size_t i = 0; i < records.size(); ++i) {
+    std::memcpy(&records[i], bytes.data() + i * sizeof(TraceRecord), sizeof(TraceRecord));
+    if (records[i].kind >= TraceKind::kCount) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("trace: record ", i, " is of an unknown kind"));
+    }
+  }
+  return records;
+}
+
+}  // namespace faultline::sim
