@@ -76,33 +76,44 @@ def _require_version(repository_ctx, version):
             repository_ctx.attr.upstream_version,
         ) + "it is made for Debian 12 (%s)." % _CODENAME)
 
-def _source_lines(repository_ctx):
-    """The deb-src lines that mirror this machine's own Debian 12 entries."""
-    targets = _shell(repository_ctx, "reading apt's configuration", [
-        "apt-get",
-        "indextargets",
+def _index_targets(repository_ctx, options):
+    """The apt entries of this machine, as lists [address, suite, component, origin, code name]."""
+    fields = ["REPO_URI", "RELEASE", "COMPONENT", "ORIGIN", "CODENAME"]
+    targets = _shell(repository_ctx, "reading apt's configuration", ["apt-get", "indextargets"] + options + [
         "--format",
-        "$(REPO_URI)|$(RELEASE)|$(CODENAME)|$(COMPONENT)",
+        "|".join(["$(%s)" % field for field in fields]),
         "Created-By: Packages",
     ])
+    return [target.split("|") for target in targets.splitlines()]
+
+def _source_lines(repository_ctx):
+    """The deb-src lines that mirror this machine's own Debian 12 entries."""
+    entries = [
+        (address, suite)
+        for address, suite, component, origin, codename in _index_targets(repository_ctx, [])
+        if component == "main" and origin == "Debian" and codename in _SUITES
+    ]
+    if not entries:
+        # apt knows origins and code names from its lists; where those were removed, as container images do,
+        # there is the configuration alone.
+        entries = [
+            (address, suite)
+            for address, suite, component, _, _ in _index_targets(repository_ctx, ["--no-release-info"])
+            if component == "main" and suite in _SUITES
+        ]
     options = ""
     if repository_ctx.path(_ARCHIVE_KEYRING).exists:
         options = "[signed-by=%s] " % _ARCHIVE_KEYRING
-    lines = {}
-    for target in targets.splitlines():
-        uri, release, codename, component = target.split("|")
-        if component == "main" and (release in _SUITES or codename in _SUITES):
-            lines["deb-src %s%s %s %s" % (options, uri, release, component)] = True
-    return lines.keys()
+    return {"deb-src %s%s %s main" % (options, address, suite): True for address, suite in entries}.keys()
 
 def _debian_source_index_impl(repository_ctx):
     _require_tool(repository_ctx, "apt-get", "apt")
     lines = _source_lines(repository_ctx)
     if not lines:
-        fail("@%s: apt on this machine has no '%s main' entry; the build is made for Debian 12." % (
+        fail("@%s: apt on this machine has no entry for '%s main'; the build is made for Debian 12. " % (
             repository_ctx.name,
             _CODENAME,
-        ))
+        ) + "If it is configured under another name, run 'apt-get update' first.")
     root = str(repository_ctx.path("."))
     repository_ctx.file("sources.list", "\n".join(lines) + "\n")
     repository_ctx.file("apt.conf", _APT_CONF.format(root = root))
