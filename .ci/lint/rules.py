@@ -3,12 +3,14 @@
 A finding is (offset in the file, what is wrong). `RULES` names every rule with the folders in which it holds.
 """
 
+import os
 import re
 
 import hash_iteration
 from source import matching, template_arguments
 
 _BACKENDS = ("runtime/epoll/", "runtime/io_uring/")
+_SERVICES = ("scenarios/ledger/",)
 _SIMULATED = ("runtime/", "sim/", "transports/", "scenarios/")
 _ALL = ("runtime/", "sim/", "transports/", "scenarios/", "bench/")
 
@@ -17,15 +19,19 @@ _LINES_MAX = 600
 
 def _simulated(path):
     """Code that runs inside a simulation, where the same seed has to mean the same run."""
-    return path.startswith(_SIMULATED) and not path.startswith(_BACKENDS)
+    return _everywhere(path) and path.startswith(_SIMULATED) and not path.startswith(_BACKENDS)
 
 
 def _decides(path):
-    return path.startswith(("sim/", "transports/", "scenarios/"))
+    return _everywhere(path) and path.startswith(("sim/", "transports/", "scenarios/"))
 
 
 def _everywhere(path):
-    return path.startswith(_ALL)
+    return path.startswith(_ALL) and path.endswith((".h", ".cc"))
+
+
+def _packages(path):
+    return path.endswith("BUILD.bazel")
 
 
 def _patterns(*patterns):
@@ -144,6 +150,7 @@ def pointer_keys(file, workspace):
     return findings
 
 
+_SERVICE_ARROWS = ("scenarios/", "transports/", "runtime/")
 _ARROWS = {
     "runtime": ("runtime/",),
     "sim": ("sim/", "runtime/"),
@@ -158,6 +165,7 @@ def arrows(file, workspace):
     del workspace
     findings = []
     folder = file.path.split("/")[0]
+    allowed = _SERVICE_ARROWS if file.path.startswith(_SERVICES) else _ARROWS[folder]
     own_backend = next((b for b in _BACKENDS if file.path.startswith(b)), None)
     for offset, header in file.includes():
         target = header[1:-1]
@@ -165,8 +173,8 @@ def arrows(file, workspace):
             continue
         backend = target.startswith(_BACKENDS) and folder != "bench"
         foreign_backend = backend and not (own_backend and target.startswith(own_backend))
-        if foreign_backend or not target.startswith(_ARROWS[folder]):
-            findings.append((offset, f"{folder}/ does not depend on {target}"))
+        if foreign_backend or not target.startswith(allowed):
+            findings.append((offset, f"{os.path.dirname(file.path)}/ does not depend on {target}"))
     return findings
 
 
@@ -176,6 +184,14 @@ def length(file, workspace):
     if file.line_count < _LINES_MAX:
         return []
     return [(0, f"has {file.line_count} lines; files stay under {_LINES_MAX}")]
+
+
+def private_by_default(file, workspace):
+    """Packages whose targets anyone may use unless a target says otherwise."""
+    del workspace
+    if re.search(r'default_visibility\s*=\s*\[\s*"//visibility:private"\s*,?\s*\]', file.text):
+        return []
+    return [(0, "the package is not private by default")]
 
 
 # From a lambda's captures to its body: parameters, specifiers, trailing return type, requirements.
@@ -228,4 +244,5 @@ RULES = [
     ("arrow", _everywhere, arrows),
     ("length", _everywhere, length),
     ("coroutine-lambda", _everywhere, coroutine_lambdas),
+    ("visibility", _packages, private_by_default),
 ]

@@ -132,6 +132,10 @@ INCLUDES = [
     ("scenarios/ledger/replica.cc", "transports/tcp/tcp.h", False),
     ("scenarios/ledger/replica.cc", "runtime/epoll/loop.h", True),
     ("scenarios/ledger/replica.cc", "bench/floor.h", True),
+    ("scenarios/ledger/replica.cc", "scenarios/ledger/log.h", False),
+    ("scenarios/ledger/replica.cc", "sim/world.h", True),
+    ("scenarios/campaign.cc", "sim/world.h", False),
+    ("scenarios/campaign.cc", "runtime/epoll/loop.h", True),
     ("bench/tcp.cc", "runtime/epoll/loop.h", False),
     ("bench/tcp.cc", "sim/world.h", False),
 ]
@@ -162,7 +166,7 @@ class RulesTest(unittest.TestCase):
 
     def test_every_rule_has_samples(self):
         tested = {rule for rule, _ in samples(REFUSED)} & {rule for rule, _ in samples(ACCEPTED)}
-        elsewhere = {"hash-iteration", "arrow", "length"}
+        elsewhere = {"hash-iteration", "arrow", "length", "visibility"}
         self.assertEqual(tested | elsewhere, {name for name, _, _ in RULES})
 
     def test_determinism_holds_for_simulated_code_only(self):
@@ -211,6 +215,13 @@ class LayoutTest(unittest.TestCase):
     def test_length(self):
         self.assertEqual(findings_of("length", [("sim/a.cc", "\n" * 599)]), [])
         self.assertTrue(findings_of("length", [("sim/a.cc", "\n" * 600)]))
+
+    def test_packages_are_private_by_default(self):
+        private = 'package(default_visibility = ["//visibility:private"])'
+        public = 'package(default_visibility = ["//visibility:public"])'
+        self.assertEqual(findings_of("visibility", [("sim/BUILD.bazel", private)]), [])
+        for text in [public, ""]:
+            self.assertEqual(len(findings_of("visibility", [("sim/BUILD.bazel", text)])), 1)
 
 
 class AllowListTest(unittest.TestCase):
