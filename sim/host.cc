@@ -94,8 +94,9 @@ void Host::Crash() {
   ports_.Clear();
 }
 
-void Host::Pause() {
+void Host::Pause(Fault family) {
   if (pauses_++ > 0) return;
+  paused_by_ = family;
   world_->Record(TraceKind::kPause, id_);
   if (process_ == nullptr) return;
   process_->executor_.SetQueue(&process_->parked_);
@@ -108,7 +109,7 @@ void Host::Resume() {
   if (--pauses_ > 0) return;
   world_->Record(TraceKind::kResume, id_);
   if (process_ == nullptr) return;
-  if (!process_->parked_.empty()) world_->effects()->Bite(Fault::kPause);
+  if (!process_->parked_.empty()) world_->effects()->Bite(paused_by_);
   process_->executor_.SetQueue(world_->ready());
   process_->parked_.MoveTo(world_->ready(), &process_->executor_);
   process_->clock_.Resume();

@@ -95,8 +95,8 @@ class Host {
   // Power failure. Does nothing if nothing runs. Never from inside the process itself: use
   // `World::At`.
   void Crash();
-  // SIGSTOP and SIGCONT. Nested pauses count.
-  void Pause();
+  // SIGSTOP and SIGCONT. Nested pauses count. What the pause delays is accounted to `family`.
+  void Pause(Fault family = Fault::kPause);
   void Resume();
 
   bool up() const { return process_ != nullptr; }
@@ -128,6 +128,7 @@ class Host {
   ProcessMain main_;
   uint32_t incarnation_ = 0;
   uint32_t pauses_ = 0;
+  Fault paused_by_ = Fault::kPause;
   absl::flat_hash_map<uint64_t, uint64_t> ordinals_;  // looked up, never iterated
   std::unique_ptr<Process> process_;
 };

@@ -29,7 +29,7 @@ struct AcceptGuard {
 }  // namespace
 
 SimListener::SimListener(Process* process, const Endpoint& local, const ListenOptions& options)
-    : process_(process), local_(local), options_(options), backlog_(BacklogOf(*process, options)) {
+    : process_(process), local_(local), options_(options) {
   process->host()->ports()->listeners()->Add(local, options.v6_only, this);
   if (local.family() == Endpoint::Family::kUnix) process->host()->ports()->AddUnixPath(local);
 }
@@ -55,7 +55,7 @@ absl::Status SimListener::Close() {
 }
 
 bool SimListener::Admit(TcpConnection* connection) {
-  if (half_open_.size() + queue_.size() >= backlog_) return false;
+  if (half_open_.size() + queue_.size() >= BacklogOf(*process_, options_)) return false;
   half_open_.push_back(connection);
   return true;
 }

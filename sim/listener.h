@@ -39,7 +39,6 @@ class SimListener final : public Listener {
   Process* const process_;
   const Endpoint local_;
   const ListenOptions options_;
-  const size_t backlog_;
   bool closed_ = false;
   bool accepting_ = false;
   std::vector<TcpConnection*> half_open_;

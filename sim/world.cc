@@ -181,6 +181,14 @@ void World::SetLink(uint32_t from, uint32_t to, Plane plane, const LinkConfig& l
   PathBetween(from, to, plane)->SetLink(link);
 }
 
+void World::EditLink(uint32_t from, uint32_t to, Plane plane,
+                     const std::function<void(LinkConfig*)>& edit) {
+  Path* path = PathBetween(from, to, plane);
+  LinkConfig link = path->link();
+  edit(&link);
+  path->SetLink(link);
+}
+
 bool World::Cuts(const Cut& cut, const Path& path) const {
   if (!cut.planes[static_cast<size_t>(path.plane())]) return false;
   if (Contains(cut.from, path.from()) && Contains(cut.to, path.to())) return true;

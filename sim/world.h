@@ -107,6 +107,9 @@ class World {
   // Links as they are from now on, for one plane: for all pairs, or for one direction of one pair.
   void SetLink(Plane plane, const LinkConfig& link);
   void SetLink(uint32_t from, uint32_t to, Plane plane, const LinkConfig& link);
+  // Changes parts of one direction of one pair's link.
+  void EditLink(uint32_t from, uint32_t to, Plane plane,
+                const std::function<void(LinkConfig*)>& edit);
   const LinkConfig& link(Plane plane) const { return config_.links[static_cast<size_t>(plane)]; }
 
   // Cuts the paths that `cut` names, now; returns a number for `Heal`. What is in flight obeys.
