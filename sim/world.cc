@@ -126,7 +126,8 @@ absl::Status World::DescribeDeadlock() const {
   std::string waiting;
   for (const auto& host : hosts_) {
     if (host->up() && host->process()->live_tasks() > 0) {
-      absl::StrAppend(&waiting, waiting.empty() ? "" : ", ", host->name());
+      absl::StrAppend(&waiting, waiting.empty() ? "" : ", ", "host ", host->id(),
+                      host->name().empty() ? "" : " ", host->name());
     }
   }
   if (waiting.empty()) return absl::OkStatus();
