@@ -1,0 +1,92 @@
+// FrameBuffer: the part of FrameReader that knows nothing of streams: which bytes have arrived,
+// which messages they make, where the next bytes go. Its invariants are told in frame_reader.h.
+//
+//   while (!(next = frames.Next(max))) {
+//     n = readv(fd, frames.BeginRead(&buffers));
+//     frames.OnRead(n);
+//   }
+#ifndef FAULTLINE_TRANSPORTS_MESSAGE_FRAME_BUFFER_H_
+#define FAULTLINE_TRANSPORTS_MESSAGE_FRAME_BUFFER_H_
+
+#include <sys/uio.h>
+
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <span>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "runtime/check.h"
+#include "runtime/frozen.h"
+#include "transports/message/bugs.h"
+#include "transports/message/message.h"
+#include "transports/message/validate.h"
+
+namespace faultline::message {
+
+struct FrameReaderOptions {
+  // Of the receive buffer, taken from the pool with the first read and kept. At least 512; 64 KiB
+  // to 256 KiB are reasonable.
+  size_t receive_buffer_bytes = size_t{64} << 10;
+  // After a frame of at least this many bytes the next one is expected to be large as well.
+  size_t direct_bytes = size_t{16} << 10;
+};
+
+class FrameBuffer {
+ public:
+  // `pool` outlives it; `bugs` may be null.
+  FrameBuffer(BufferPool* pool, const FrameReaderOptions& options, const TransportBugs* bugs);
+  FrameBuffer(FrameBuffer&&) noexcept = default;
+  FrameBuffer& operator=(FrameBuffer&&) noexcept = default;
+
+  // The next message that is here; the final error once everything was given out; nothing if bytes
+  // are missing.
+  std::optional<absl::StatusOr<Message>> Next(size_t max_message_size);
+
+  // Where the next bytes go: one or two buffers, in `*buffers`. `Next` has returned nothing.
+  std::span<const iovec> BeginRead(std::array<iovec, 2>* buffers);
+  // What a read into them brought; 0 is the end of the stream. The error if there is one: a final
+  // one is kept, Cancelled is not.
+  absl::Status OnRead(const absl::StatusOr<size_t>& read);
+
+  bool closed_cleanly() const;
+
+  // Whether somebody reads.
+  bool reading() const { return reading_; }
+  void SetReading();
+  void ClearReading() { reading_ = false; }
+  // The reading coroutine was destroyed: nobody knows what it had read.
+  void Abandon();
+
+ private:
+  size_t buffered() const { return end_ - begin_; }
+  HeaderBytes HeaderAtBegin();
+  std::optional<absl::StatusOr<Message>> NextBuffered(size_t max_message_size);
+  std::optional<absl::StatusOr<Message>> NextPartial(size_t max_message_size);
+  absl::StatusOr<Message> TakeWhole(size_t size);
+  void StartPartial(size_t size);
+  absl::StatusOr<Message> FinishPartial();
+  void MoveToFront();
+  size_t ReadLimit() const;
+  void Account(size_t bytes);
+  absl::Status OnEnd();
+  absl::Status OnFault(const absl::Status& status);
+  absl::Status Fail(absl::Status status);
+
+  BufferPool* pool_;
+  FrameReaderOptions options_;
+  const TransportBugs* bugs_;
+  Unfrozen buffer_;
+  size_t begin_ = 0;
+  size_t end_ = 0;
+  Unfrozen partial_;
+  size_t partial_filled_ = 0;
+  size_t last_size_ = 0;  // of the last frame
+  bool reading_ = false;
+  absl::Status final_;
+};
+
+}  // namespace faultline::message
+
+#endif  // FAULTLINE_TRANSPORTS_MESSAGE_FRAME_BUFFER_H_

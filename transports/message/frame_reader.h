@@ -1,0 +1,120 @@
+// FrameReader: cuts a byte stream into messages.
+//
+//   FrameReader<Stream> reader(stream, pool, {});
+//   for (;;) {
+//     absl::StatusOr<Message> message = co_await reader.ReadMessage(max_message_size);
+//     if (!message.ok()) break;
+//     Handle(*message);
+//     while (auto next = reader.TryNext(max_message_size)) { ... }    // already here: no coroutine
+//   }
+//
+// One read takes as many frames as the kernel has: they land in the receive buffer, and each is
+// copied once, into a buffer of its own. A frame of which only a part has arrived gets its own
+// buffer as soon as its header has been validated; the rest is read directly into that, and what
+// follows it, in the same system call, into the receive buffer. After a frame of at least
+// `direct_bytes` the next is expected to be large too: only its head is then read into the receive
+// buffer, so that a stream of large frames is not copied twice.
+//
+// Invariants
+//  1. [begin_, end_) of the receive buffer is what has arrived and was not given out.
+//  2. `partial_` is empty, or its header is valid and all that has arrived lies in it: begin_ ==
+//     end_ == 0 whenever a read starts.
+//  3. A read starts only when no whole frame is buffered. So at most 255 bytes are ever moved to
+//     the front, and the end of the stream is clean if and only if nothing is buffered.
+//  4. `final_` is OK until the stream has ended; nothing is given out after that.
+//  5. Bytes are accounted for when the read that brought them completes. A cancelled read brought
+//     none; one that was cancelled too late brought what it reports. Either way nothing is lost.
+//
+// States:  reading --end, fault, wrong frame--> ended (`final_`)      [OnRead, Fail]
+//          header --header valid, frame not whole--> partial          [StartPartial]
+//          partial --last byte--> header                              [FinishPartial]
+#ifndef FAULTLINE_TRANSPORTS_MESSAGE_FRAME_READER_H_
+#define FAULTLINE_TRANSPORTS_MESSAGE_FRAME_READER_H_
+
+#include <sys/uio.h>
+
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "runtime/check.h"
+#include "runtime/frozen.h"
+#include "runtime/task.h"
+#include "transports/message/bugs.h"
+#include "transports/message/frame_buffer.h"
+#include "transports/message/message.h"
+
+namespace faultline::message {
+
+// Where bytes come from: `Stream`, or anything else that reads as it does (transfer.h).
+template <typename T>
+concept ByteSource = requires(T source, std::span<const iovec> buffers) {
+  { source.ReadVector(buffers).await_resume() } -> std::same_as<absl::StatusOr<size_t>>;
+};
+
+template <ByteSource Source>
+class FrameReader {
+ public:
+  // None is owned; `source` and `pool` outlive the reader. `bugs` may be null (bugs.h).
+  FrameReader(Source* source, BufferPool* pool, const FrameReaderOptions& options,
+              const TransportBugs* bugs = nullptr)
+      : source_(source), frames_(pool, options, bugs) {}
+
+  // Movable while no read is pending.
+  FrameReader(FrameReader&&) noexcept = default;
+  FrameReader& operator=(FrameReader&&) noexcept = default;
+
+  // See concepts.h. `max_message_size` is in bytes, header included; it may differ from call to
+  // call.
+  Task<absl::StatusOr<Message>> ReadMessage(size_t max_message_size) {
+    Pending pending(&frames_);
+    std::array<iovec, 2> buffers;
+    for (;;) {
+      std::optional<absl::StatusOr<Message>> next = frames_.Next(max_message_size);
+      if (next.has_value()) co_return pending.Done(*std::move(next));
+      absl::StatusOr<size_t> read = co_await source_->ReadVector(frames_.BeginRead(&buffers));
+      absl::Status status = frames_.OnRead(read);
+      if (!status.ok()) co_return pending.Done(std::move(status));
+    }
+  }
+
+  // See concepts.h.
+  std::optional<absl::StatusOr<Message>> TryNext(size_t max_message_size) {
+    FAULTLINE_CHECK(!frames_.reading()) << "a read is pending";
+    return frames_.Next(max_message_size);
+  }
+
+  // The peer half-closed between two frames, and every message has been given out.
+  bool closed_cleanly() const { return frames_.closed_cleanly(); }
+
+ private:
+  // One read at a time; one whose frame was destroyed took bytes with it that nobody counted.
+  class Pending {
+   public:
+    explicit Pending(FrameBuffer* frames) : frames_(frames) { frames->SetReading(); }
+    Pending(const Pending&) = delete;
+    Pending& operator=(const Pending&) = delete;
+    ~Pending() {
+      if (frames_ != nullptr) frames_->Abandon();
+    }
+    absl::StatusOr<Message> Done(absl::StatusOr<Message> result) {
+      std::exchange(frames_, nullptr)->ClearReading();
+      return result;
+    }
+
+   private:
+    FrameBuffer* frames_;
+  };
+
+  Source* source_;
+  FrameBuffer frames_;
+};
+
+}  // namespace faultline::message
+
+#endif  // FAULTLINE_TRANSPORTS_MESSAGE_FRAME_READER_H_

@@ -1,0 +1,54 @@
+#include "transports/message/message.h"
+
+#include <cstring>
+#include <limits>
+
+#include "absl/status/status.h"
+#include "transports/message/validate.h"
+
+namespace faultline::message {
+namespace {
+
+bool IsAligned(const std::byte* data) {
+  size_t space = sizeof(Header);
+  void* pointer = const_cast<std::byte*>(data);
+  return std::align(alignof(Header), sizeof(Header), pointer, space) == data;
+}
+
+}  // namespace
+
+Message::Message(Frozen frame) : frame_(std::move(frame)) {
+  FAULTLINE_CHECK(frame_.size() >= kHeaderSize) << "a message has a header";
+  FAULTLINE_CHECK(IsAligned(frame_.data())) << "headers are read where they lie";
+}
+
+absl::StatusOr<Message> Message::Parse(Frozen frame, size_t max_message_size) {
+  absl::Status valid = ValidateFrame(frame.bytes(), max_message_size);
+  if (!valid.ok()) return valid;
+  return Message(std::move(frame));
+}
+
+MessageBuilder::MessageBuilder(BufferPool* pool, size_t body_size) {
+  FAULTLINE_CHECK(body_size <= std::numeric_limits<uint32_t>::max() - kHeaderSize)
+      << "a body of " << body_size << " bytes";
+  frame_ = pool->Allocate(kHeaderSize + body_size);
+}
+
+Message MessageBuilder::Seal() && {
+  FAULTLINE_CHECK(CommandName(header_.command) != "unknown") << "a message has a command";
+  header_.size = static_cast<uint32_t>(frame_.size());
+  header_.checksum_body = ChecksumOf(body());
+  std::memcpy(frame_.data(), &header_, kHeaderSize);
+  Uint128 seal = SealOf(frame_.bytes().first<kHeaderSize>());
+  std::memcpy(frame_.data() + offsetof(Header, checksum), &seal, sizeof(seal));
+  return Message::FromValidated(std::move(frame_).Freeze());
+}
+
+Message MakeMessage(BufferPool* pool, const Header& header, std::span<const std::byte> body) {
+  MessageBuilder builder(pool, body.size());
+  builder.header() = header;
+  if (!body.empty()) std::memcpy(builder.body().data(), body.data(), body.size());
+  return std::move(builder).Seal();
+}
+
+}  // namespace faultline::message
