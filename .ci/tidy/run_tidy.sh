@@ -10,7 +10,7 @@ shift 3
 
 if ! clang-tidy-19 --quiet --config-file="$CONFIG" "$SOURCE" -- "$@" -Wno-everything \
   >"$REPORT" 2>"$REPORT.log"; then
-  cat "$REPORT.log" "$REPORT" | sed "s|$PWD/||g" >&2
+  cat "$REPORT" "$REPORT.log" | sed -e "s|$PWD/||g" -e '/^[0-9]* warnings\? generated\.$/d' >&2
   exit 1
 fi
 rm "$REPORT.log"
