@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "sim/fault_install.h"
 
 namespace faultline::sim {
@@ -137,9 +136,8 @@ class FamilyDrawer {
 
 std::string PlannedFault::ToString() const {
   std::string_view name = FaultName(family);
-  std::string text = absl::StrFormat("%.6fs +%.6fs ", static_cast<double>(at.count()) / 1e9,
-                                     static_cast<double>(lasts.count()) / 1e9);
-  absl::StrAppend(&text, absl::string_view(name.data(), name.size()));
+  std::string text = absl::StrCat(FormatSeconds(at), " +", FormatSeconds(lasts), " ",
+                                  absl::string_view(name.data(), name.size()));
   if (a != kEveryHost) absl::StrAppend(&text, " host ", a);
   if (b != kEveryHost) absl::StrAppend(&text, " and host ", b);
   if (plane == Plane::kReplica) absl::StrAppend(&text, " replica plane");

@@ -13,8 +13,8 @@
 //  2. read <= delivered <= sent <= written; acked <= delivered; the flow's bytes are those from
 //  `read` to `written`.
 //  3. Acknowledgements travel as data, not as events: `acks_` holds when each arrives, and the
-//  sender settles them when it
-//     looks. Only a sender that waits for room has an event queued.
+//  sender settles them when it looks. Only a sender that waits for room, or whose acknowledgements
+//  are blocked (and who will time out), has an event queued.
 //  4. A connection is destroyed when neither end has a socket and both wires are empty.
 #ifndef FAULTLINE_SIM_TCP_H_
 #define FAULTLINE_SIM_TCP_H_
@@ -60,6 +60,9 @@ class TcpFlow final : public Actor {
   void SendReset();
   // The first packet of the client's side: completes the handshake.
   void SendHandshakeAck();
+  // The receiver is no more. A sender that waits for its window finds out by a probe (RFC 9293,
+  // 3.8.6.1); one that has something under way finds out by that.
+  void ProbeIfStuck();
   // The writer waits for room (or no longer does).
   void SetWriterWaiting(bool waiting);
   void SetSendBuffer(size_t bytes) { send_buffer_ = bytes; }
@@ -82,49 +85,61 @@ class TcpFlow final : public Actor {
   bool wire_empty() const { return wire_.empty(); }
   // Drops everything that is under way or unsent, silently.
   void Cut();
+  // The sending kernel has lost power: what has not left never will.
+  void Silence();
 
   void Fire() override;
 
  private:
-  enum Flag : uint8_t { kHandshakeAck = 1, kFin = 2, kReset = 4 };
+  enum Flag : uint8_t {
+    kHandshakeAck = 1,
+    kFin = 2,
+    kReset = 4,
+    kProbe = 8,
+    kFellOff = 16,  // a full queue on the way drops it
+    kLate = 32,     // delayed by reordering: those behind it wait
+  };
 
   struct Segment {
-    MonotonicTime arrival;
-    uint64_t sequence;
-    uint32_t bytes;
-    uint8_t flags;
-    uint8_t retries;
+    MonotonicTime arrival{};
+    uint64_t sequence = 0;
+    uint32_t bytes = 0;
+    uint8_t flags = 0;
+    uint8_t retries = 0;
   };
   struct Ack {
-    MonotonicTime arrival;
-    uint64_t delivered;
-    uint64_t window_edge;
+    MonotonicTime arrival{};
+    uint64_t delivered = 0;
+    uint64_t window_edge = 0;
   };
   struct ForwardUser final : PathUser {
     void OnPassageChange(Path*, Passage) override { flow->OnForwardChange(); }
-    TcpFlow* flow;
-    Path* path;
+    TcpFlow* flow = nullptr;
+    Path* path = nullptr;
   };
   struct BackUser final : PathUser {
     void OnPassageChange(Path*, Passage before) override { flow->OnBackChange(before); }
-    TcpFlow* flow;
-    Path* path;
+    TcpFlow* flow = nullptr;
+    Path* path = nullptr;
   };
   struct AckEvent final : Actor {
     void Fire() override { flow->OnAckEvent(); }
-    TcpFlow* flow;
+    TcpFlow* flow = nullptr;
   };
 
   MonotonicTime now() const;
   Duration Rto(int retries) const;
   bool SenderAlive() const;
+  bool LeftBeforeCrash() const;
   bool ReceiverHostUp() const;
 
   void Transmit();
   void Push(uint32_t bytes, uint8_t flags);
   void ScheduleFirst();
+  void HoldFirst();
   bool LosesFirst(Passage passage);
   void OnLost();
+  void GiveUpFirst();
   void Deliver(const Segment& segment);
   void DeliverData(const Segment& segment);
 
@@ -155,11 +170,12 @@ class TcpFlow final : public Actor {
 
   // Wire.
   Ring<Segment> wire_;
-  bool held_ = false;         // the first segment waits for a hold to end
-  MonotonicTime first_loss_;  // of the first segment
+  bool held_ = false;  // the first segment waits for a hold to end
+  MonotonicTime first_loss_ = kInfiniteFuture;  // of the first segment
+  MonotonicTime resent_at_;  // when its last retransmission leaves, if it has one
   Ring<Ack> acks_;
-  bool reack_ = false;          // an acknowledgement was lost or is held
-  MonotonicTime back_blocked_;  // since when
+  bool reack_ = false;         // an acknowledgement was lost or is held
+  MonotonicTime reack_since_;  // the first of them
   AckEvent ack_event_;
 
   // Receiver.
@@ -222,7 +238,8 @@ class TcpConnection {
   int TakeError(int side);
 
   // --- The listening side ---
-  void RefuseFromBacklog();  // the listener has gone
+  void RefuseFromBacklog();  // the listener has gone: reset
+  void ForgetHandshake();    // the listener has gone: it knows nothing of the SYN any more
   void LeaveBacklog();       // accepted, or the listener's process died
 
   // --- Flows ---
@@ -234,8 +251,8 @@ class TcpConnection {
   void OnWritable(int sender);
   // The receiver's host does not know this connection: answer with RST.
   void AnswerWithReset(int receiver);
-  // A path that the handshake waits for has changed.
-  void OnPassageChange();
+  // A path has changed; the handshake may wait for it.
+  void OnPassageChange(Path* path);
 
   // A middlebox resets both ends, if they are these two hosts.
   void ResetIfBetween(uint32_t a, uint32_t b, Plane plane);
@@ -247,26 +264,35 @@ class TcpConnection {
   void set_index(size_t index) { index_ = index; }
 
  private:
-  enum class Stage : uint8_t { kSyn, kSynAck, kRefusal, kExpiry, kDone };
+  // What the handshake's event is for. A packet's arrival; the end of the wait for an answer to a SYN
+  // that was lost, or whose answer was; the end of a half-open connection's time in the SYN queue.
+  enum class Stage : uint8_t { kSyn, kSynAck, kRefusal, kWait, kExpiry, kDone };
 
   struct Handshake final : Actor {
     void Fire() override { connection->OnHandshakeEvent(); }
-    TcpConnection* connection;
+    TcpConnection* connection = nullptr;
     Stage stage = Stage::kSyn;
     int attempt = 0;
     MonotonicTime sent;
-    bool held = false;
+    MonotonicTime deadline;  // of the last wait
+    bool held = false;       // until the deadline
   };
 
   void OnHandshakeEvent();
+  Path* HandshakePath() { return paths_[handshake_.stage == Stage::kSyn ? 0 : 1]; }
   bool Passes(Path* path);
+  bool Loses(Path* path);
   void OnSynArrival();
   void OnSynAckArrival();
-  void RetrySyn();
+  void AwaitRetry();
+  void OnRetry();
   void FailConnect(int error);
   void Kill(int side, int error);
   void Wake(int side);
-  void ReleasePort();
+  // Both have sent FIN, and each has the other's: nothing is sent any more, and no RST matters.
+  bool FullyClosed() const { return flows_[0].fin_received() && flows_[1].fin_received(); }
+  void ReleasePort(Duration waits);
+  void StartTimeWait();
   bool ExpiresInSynQueue();
 
   World* const world_;
@@ -282,7 +308,8 @@ class TcpConnection {
   bool claimed_ = true;     // the connecting task has not taken its result yet
   bool abandoned_ = false;  // the connecting side has given up
   bool port_taken_ = true;
-  int first_fin_ = -1;  // the side that closed first
+  MonotonicTime port_until_ = kInfiniteFuture;  // when the client's port is free again
+  int first_fin_ = -1;                          // the side that closed first
   bool buried_ = false;
   SimListener* listener_ = nullptr;  // whose backlog or SYN queue it is in
   bool queued_ = false;              // in the accept queue

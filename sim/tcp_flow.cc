@@ -18,7 +18,7 @@ TcpFlow::TcpFlow(TcpConnection* connection, int sender, Path* forward, Path* bac
       sender_(sender),
       mss_(mss),
       chooser_(connection->world()->choices(),
-               ChooserId({kFlowTag, connection->id(), uint64_t(sender)})) {
+               ChooserId({kFlowTag, connection->id(), static_cast<uint64_t>(sender)})) {
   forward_.flow = this;
   forward_.path = forward;
   back_.flow = this;

@@ -69,7 +69,7 @@ std::string_view TraceKindName(TraceKind kind) { return kKinds[static_cast<size_
 
 std::string TraceRecord::ToString() const {
   const KindText& text = kKinds[static_cast<size_t>(kind)];
-  std::string line = absl::StrFormat("%16.9fs ", static_cast<double>(time_ns) / 1e9);
+  std::string line = absl::StrFormat("%17s ", FormatSeconds(Duration(time_ns)));
   absl::StrAppend(&line, host == kNoHost ? std::string("-") : absl::StrCat("host ", host), " ",
                   absl::string_view(text.name.data(), text.name.size()));
   if (!text.a.empty()) {

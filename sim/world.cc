@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "runtime/check.h"
 #include "sim/host.h"
 #include "sim/tcp.h"
@@ -41,8 +40,8 @@ std::string_view VerdictName(VerdictKind kind) { return kVerdictNames[static_cas
 
 std::string Verdict::ToString() const {
   std::string_view name = VerdictName(kind);
-  std::string text = absl::StrFormat("%s at %.9fs", absl::string_view(name.data(), name.size()),
-                                     static_cast<double>(time.time_since_epoch().count()) / 1e9);
+  std::string text =
+      absl::StrCat(absl::string_view(name.data(), name.size()), " at ", FormatSeconds(time));
   if (!status.ok()) absl::StrAppend(&text, ": ", status.message());
   return text;
 }
@@ -64,7 +63,7 @@ class World::Callback final : public Actor {
 
 World::World(const WorldConfig& config)
     : config_(config),
-      choices_(config.seed),
+      choices_(config.seed, config.record_on, config.replay_from),
       policy_(MakePolicy(config, &choices_)),
       ready_(policy_.get()) {}
 
