@@ -1,0 +1,67 @@
+// EpollListener: a listening TCP or Unix socket.
+//
+// An accept tries accept4(2) at once and waits only after EAGAIN; `readable_` remembers that no
+// connection is known to wait. When the process is out of descriptors or memory the connection
+// stays in the backlog and makes no new edge: the pending accept tries again when this loop closes
+// a descriptor, and otherwise after 1 ms, doubling to 100 ms, for those that others close.
+#ifndef FAULTLINE_RUNTIME_EPOLL_LISTENER_H_
+#define FAULTLINE_RUNTIME_EPOLL_LISTENER_H_
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "runtime/epoll/watched.h"
+#include "runtime/stream.h"
+#include "runtime/wait.h"
+
+namespace faultline::epoll {
+
+class EpollListener final : public Listener,
+                            private Pollable,
+                            private DescriptorWaiter,
+                            private Timer {
+ public:
+  // Takes over a non-blocking socket that listens.
+  EpollListener(Core* core, Descriptor socket, Endpoint local);
+  ~EpollListener() override;
+
+  Task<absl::StatusOr<std::unique_ptr<Stream>>> Accept() override;
+  absl::Status Close() override;
+  Endpoint local_address() const override { return local_; }
+
+ private:
+  class AcceptOp;
+
+  // First and last pause after EMFILE and its like.
+  static constexpr Duration kFirstPause = 1ms;
+  static constexpr Duration kLastPause = 100ms;
+
+  void OnEvents(uint32_t events) override;
+  void OnDescriptorFreed() override;
+  void Retry();
+  bool TryAccept();
+  bool OnAcceptError(int error);
+  void WaitForDescriptors();
+  void Forget();
+  void RemoveUnixPath();
+  Endpoint LocalAddressOf(int fd) const;
+
+  Watched socket_;
+  const Endpoint local_;
+  bool readable_ = true;
+  bool starved_ = false;  // pausing after EMFILE
+  Duration pause_ = kFirstPause;
+  AcceptOp* accepting_ = nullptr;
+  struct UnixFile {
+    dev_t device;
+    ino_t inode;
+  };
+  std::optional<UnixFile> unix_file_;  // the file that bind(2) made
+};
+
+}  // namespace faultline::epoll
+
+#endif  // FAULTLINE_RUNTIME_EPOLL_LISTENER_H_
