@@ -18,8 +18,8 @@ namespace faultline::message {
 struct RequestFields {
   static constexpr Command kCommand = Command::kRequest;
 
-  Uint128 client;
-  Uint128 request_checksum;  // names the request; its reply repeats it
+  Uint128 client{};
+  Uint128 request_checksum{};  // names the request; its reply repeats it
   uint64_t timestamp = 0;
   uint64_t request = 0;  // the client's number, from 1
   Operation operation = Operation::kAppend;
@@ -32,9 +32,9 @@ struct RequestFields {
 struct ReplyFields {
   static constexpr Command kCommand = Command::kReply;
 
-  Uint128 request_checksum;  // of the request that this answers
-  Uint128 context;
-  Uint128 client;
+  Uint128 request_checksum{};  // of the request that this answers
+  Uint128 context{};
+  Uint128 client{};
   uint64_t op = 0;      // the place of the entry
   uint64_t commit = 0;  // everything up to here is held by a majority
   uint64_t timestamp = 0;
@@ -48,9 +48,9 @@ struct ReplyFields {
 struct PrepareFields {
   static constexpr Command kCommand = Command::kPrepare;
 
-  Uint128 client;
-  Uint128 request_checksum;
-  Uint128 parent;  // digest of the log up to op - 1
+  Uint128 client{};
+  Uint128 request_checksum{};
+  Uint128 parent{};  // digest of the log up to op - 1
   uint64_t op = 0;
   uint64_t commit = 0;
   uint64_t timestamp = 0;
@@ -64,7 +64,7 @@ struct PrepareFields {
 struct PrepareOkFields {
   static constexpr Command kCommand = Command::kPrepareOk;
 
-  Uint128 digest;  // of the log up to `op`
+  Uint128 digest{};  // of the log up to `op`
   uint64_t op = 0;
   uint64_t commit = 0;
   uint64_t incarnation = 0;          // of the backup
@@ -75,7 +75,7 @@ struct PrepareOkFields {
 struct CommitFields {
   static constexpr Command kCommand = Command::kCommit;
 
-  Uint128 digest;  // of the log up to `commit`
+  Uint128 digest{};  // of the log up to `commit`
   uint64_t commit = 0;
   uint64_t timestamp = 0;
   uint64_t incarnation = 0;  // of the primary
@@ -87,7 +87,7 @@ template <Command kName>
 struct GreetingFields {
   static constexpr Command kCommand = kName;
 
-  Uint128 client;            // 0 for replicas
+  Uint128 client{};          // 0 for replicas
   uint64_t incarnation = 0;  // of the sender
   uint64_t timestamp = 0;    // a pong repeats the ping's
   uint64_t sequence = 0;     // a pong repeats the ping's
@@ -103,7 +103,7 @@ using PongFields = GreetingFields<Command::kPong>;
 struct CatchUpRequestFields {
   static constexpr Command kCommand = Command::kCatchUpRequest;
 
-  Uint128 digest;            // of the log that the backup holds, up to first_op - 1
+  Uint128 digest{};          // of the log that the backup holds, up to first_op - 1
   uint64_t first_op = 0;     // the first entry that it lacks
   uint64_t last_op = 0;      // the last one that it asks for; 0: as many as there are
   uint64_t incarnation = 0;  // of the backup
@@ -114,7 +114,7 @@ struct CatchUpRequestFields {
 struct CatchUpDataFields {
   static constexpr Command kCommand = Command::kCatchUpData;
 
-  Uint128 parent;         // digest of the log up to first_op - 1
+  Uint128 parent{};       // digest of the log up to first_op - 1
   uint64_t first_op = 0;  // of the first entry in the body
   uint64_t count = 0;     // entries in the body
   uint64_t last_op = 0;   // the last one that the primary holds
@@ -127,8 +127,8 @@ struct CatchUpDataFields {
 struct RejectFields {
   static constexpr Command kCommand = Command::kReject;
 
-  Uint128 client;
-  Uint128 request_checksum;  // of what is rejected, if it was a request
+  Uint128 client{};
+  Uint128 request_checksum{};  // of what is rejected, if it was a request
   uint64_t request = 0;
   RejectReason reason = RejectReason::kNotPrimary;
   uint8_t primary = 0;  // who serves, as far as the sender knows

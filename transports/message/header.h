@@ -94,10 +94,10 @@ concept CommandFields = std::is_trivially_copyable_v<T> && sizeof(T) == 128 && r
 };
 
 struct Header {
-  Uint128 checksum;       // the seal: XXH3-64 of bytes 16..256, in the low half; the high half is 0
-  Uint128 checksum_body;  // the same over the body, empty or not
-  Uint128 cluster;        // which cluster the sender believes to be in
-  uint32_t size = 0;      // of the whole frame, in bytes
+  Uint128 checksum{};  // the seal: XXH3-64 of bytes 16..256, in the low half; the high half is 0
+  Uint128 checksum_body{};  // the same over the body, empty or not
+  Uint128 cluster{};        // which cluster the sender believes to be in
+  uint32_t size = 0;        // of the whole frame, in bytes
   uint32_t view = 0;
   uint32_t release = 0;  // of the sender's protocol
   Command command{};

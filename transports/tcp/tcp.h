@@ -37,7 +37,7 @@
 namespace faultline::tcp {
 
 struct ConnectionOptions {
-  message::FrameReaderOptions reader;
+  message::FrameReaderOptions reader{};
   // Planted bugs; null but in the replay program. Outlives the connection.
   const message::TransportBugs* bugs = nullptr;
 };
@@ -135,8 +135,8 @@ class Connection {
 };
 
 struct ListenerOptions {
-  faultline::ListenOptions socket;
-  ConnectionOptions connection;
+  faultline::ListenOptions socket{};
+  ConnectionOptions connection{};
 };
 
 class Listener {
@@ -162,12 +162,12 @@ class Listener {
 
   std::unique_ptr<faultline::Listener> listener_;
   BufferPool* pool_;
-  ConnectionOptions options_;
+  ConnectionOptions options_{};
 };
 
 struct ConnectorOptions {
-  ConnectOptions socket;
-  ConnectionOptions connection;
+  ConnectOptions socket{};
+  ConnectionOptions connection{};
 };
 
 class Connector {
