@@ -48,6 +48,8 @@ class SimClock final : public Clock, private Actor {
 
   void Pause();
   void Resume();
+  // Whether a timer should have fired before now.
+  bool late() const { return timers_.next_time() < Now(); }
   // The host's clock has changed: find out anew when the first timer is due.
   void Reschedule();
 

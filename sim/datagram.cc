@@ -18,11 +18,18 @@ namespace {
 constexpr uint64_t kDatagramTag = 6;
 constexpr size_t kMaxPayload = 65'507;  // 65,535 minus the headers of IPv4 and UDP
 constexpr size_t kHeaderBytes = 28;
-constexpr size_t kBufferOverhead =
-    64;  // what the kernel accounts beside the payload of a small datagram
+constexpr size_t kBufferOverhead = 64;  // what the kernel accounts beside a small payload
+constexpr uint64_t kCopy = 0;
 
 void RecordDrop(World* world, Host* host, size_t size, DatagramDrop why) {
   world->Record(TraceKind::kDatagramDrop, host->id(), size, 0, static_cast<uint8_t>(why));
+}
+
+// What goes to 0.0.0.0 or [::] goes to the host itself.
+Endpoint TargetOf(const Endpoint& to) {
+  if (!to.is_any()) return to;
+  return to.family() == Endpoint::Family::kIpv4 ? Endpoint::Ipv4Loopback(to.port())
+                                                : Endpoint::Ipv6Loopback(to.port());
 }
 
 }  // namespace
@@ -32,9 +39,9 @@ void RecordDrop(World* world, Host* host, size_t size, DatagramDrop why) {
 class SimDatagramSocket::InFlight final : public Actor, public PathUser {
  public:
   static InFlight* New(Host* to, Path* path, const Endpoint& source, const Endpoint& target,
-                       const std::byte* bytes, size_t size, uint64_t hash) {
+                       const std::byte* bytes, size_t size, uint64_t hash, uint64_t number) {
     void* memory = internal::FramePool::Allocate(sizeof(InFlight) + size);
-    auto* datagram = new (memory) InFlight(to, path, source, target, size, hash);
+    auto* datagram = new (memory) InFlight(to, path, source, target, size, hash, number);
     if (size > 0) std::memcpy(datagram->payload(), bytes, size);
     return datagram;
   }
@@ -48,6 +55,8 @@ class SimDatagramSocket::InFlight final : public Actor, public PathUser {
   size_t size() const { return size_; }
   const Endpoint& from() const { return from_; }
   uint64_t hash() const { return hash_; }
+  // Whether one that left after it has been delivered before it. Once, when it is delivered.
+  bool overtaken() const { return number_ != kCopy && path_->NoteDelivery(number_); }
   void Corrupt(uint64_t draw) {
     payload()[(draw >> 8) % size_] ^= static_cast<std::byte>(1 + (draw & 0xff) % 255);
     hash_ = XXH3_64bits(payload(), size_);
@@ -85,8 +94,14 @@ class SimDatagramSocket::InFlight final : public Actor, public PathUser {
 
  private:
   InFlight(Host* to, Path* path, const Endpoint& from, const Endpoint& target, size_t size,
-           uint64_t hash)
-      : to_(to), path_(path), from_(from), target_(target), size_(size), hash_(hash) {}
+           uint64_t hash, uint64_t number)
+      : to_(to),
+        path_(path),
+        from_(from),
+        target_(target),
+        size_(size),
+        hash_(hash),
+        number_(number) {}
   ~InFlight() override = default;
 
   Host* const to_;
@@ -95,6 +110,7 @@ class SimDatagramSocket::InFlight final : public Actor, public PathUser {
   const Endpoint target_;
   const size_t size_;
   uint64_t hash_;
+  const uint64_t number_;  // on its path; kCopy for the second of a duplicate
 };
 
 SimDatagramSocket::SimDatagramSocket(Process* process, const Endpoint& local,
@@ -104,14 +120,18 @@ SimDatagramSocket::SimDatagramSocket(Process* process, const Endpoint& local,
       receive_buffer_(options.receive_buffer_bytes != 0
                           ? options.receive_buffer_bytes
                           : process->host()->config().limits.receive_buffer_bytes),
-      chooser_(
-          process->host()->world()->choices(),
-          ChooserId({kDatagramTag, process->host()->id(), process->incarnation(), local.port()})) {
+      chooser_(process->host()->world()->choices(),
+               ChooserId({kDatagramTag, process->host()->id(), local.port(),
+                          process->host()->NextDatagramOrdinal(local.port())})) {
   process->host()->ports()->datagrams()->Add(local, options.v6_only, this);
 }
 
 SimDatagramSocket::~SimDatagramSocket() {
-  if (!process_->crashing()) (void)Close();
+  if (!process_->crashing()) {
+    (void)Close();
+  } else if (receiving_ != nullptr) {  // its frame is destroyed later
+    receiving_->Fail(absl::CancelledError("the process crashed"));
+  }
   for (; !received_.empty(); received_.pop_front()) received_.front()->Delete();
 }
 
@@ -172,33 +192,29 @@ void SimDatagramSocket::SendOnPath(const SendOp& op, Host* to, Path* path) {
   }
   if (chooser_.Chance(Choice::kDuplicate, path->link().duplicate)) {
     world->effects()->Bite(Fault::kDuplication);
-    Launch(op, to, path, path->DepartSmall(world->now(), &chooser_, Choice::kLatency));
+    Launch(op, to, path, path->DepartSmall(world->now(), &chooser_, Choice::kLatency), kCopy);
   }
-  Launch(op, to, path, *arrival);
+  Launch(op, to, path, *arrival, path->NextDatagram());
 }
 
-void SimDatagramSocket::Launch(const SendOp& op, Host* to, Path* path, MonotonicTime arrival) {
+void SimDatagramSocket::Launch(const SendOp& op, Host* to, Path* path, MonotonicTime arrival,
+                               uint64_t number) {
   World* world = process_->host()->world();
   const iovec& buffer = op.buffers().front();
   uint64_t hash = XXH3_64bits(buffer.iov_base, buffer.iov_len);
   InFlight* datagram =
-      InFlight::New(to, path, SourceFor(path->plane(), op.to()), op.to(),
-                    static_cast<const std::byte*>(buffer.iov_base), buffer.iov_len, hash);
+      InFlight::New(to, path, SourceFor(path->plane(), op.to()), TargetOf(op.to()),
+                    static_cast<const std::byte*>(buffer.iov_base), buffer.iov_len, hash, number);
   world->Record(TraceKind::kDatagramSend, process_->host()->id(), buffer.iov_len, hash);
   if (buffer.iov_len > 0 && chooser_.Chance(Choice::kCorrupt, path->link().corrupt)) {
     world->effects()->Bite(Fault::kCorruption);
     datagram->Corrupt(chooser_.Next(Choice::kCorruptPosition));
   }
-  // Counted when a datagram really arrives before one that was sent earlier on the same path.
-  if (path->NoteArrival(arrival)) world->effects()->Bite(Fault::kReordering);
   world->events()->Schedule(datagram, arrival);
 }
 
 Endpoint SimDatagramSocket::SourceFor(Plane plane, const Endpoint& to) const {
-  if (!local_.is_any()) return local_;
-  Host* host = process_->host();
-  if (to.family() == Endpoint::Family::kIpv4) return host->Address(plane, local_.port());
-  return host->Ipv6Address(plane, local_.port());
+  return local_.is_any() ? process_->host()->SourceFor(to, plane, local_.port()) : local_;
 }
 
 // --- Receiving ---
@@ -220,6 +236,7 @@ void SimDatagramSocket::OnDatagram(InFlight* datagram) {
     RecordDrop(world, process_->host(), datagram->size(), DatagramDrop::kBufferFull);
     return datagram->Delete();
   }
+  if (datagram->overtaken()) world->effects()->Bite(Fault::kReordering);
   world->Record(TraceKind::kDatagramDeliver, process_->host()->id(), datagram->size(),
                 datagram->hash());
   if (receiving_ != nullptr) return Complete(std::exchange(receiving_, nullptr), datagram);

@@ -50,7 +50,8 @@ class SimDatagramSocket final : public DatagramSocket {
 
   absl::Status CheckSend(const SendOp& op) const;
   void SendOnPath(const SendOp& op, Host* to, Path* path);
-  void Launch(const SendOp& op, Host* to, Path* path, MonotonicTime arrival);
+  // `number`: its place among the datagrams of the path; 0 for the copy of a duplicated one.
+  void Launch(const SendOp& op, Host* to, Path* path, MonotonicTime arrival, uint64_t number);
   Endpoint SourceFor(Plane plane, const Endpoint& to) const;
   // Takes over `datagram`, which has arrived.
   void OnDatagram(InFlight* datagram);

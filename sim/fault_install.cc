@@ -127,7 +127,6 @@ void InstallCrash(World* world, const PlannedFault& fault) {
   world->At(TimeOf(fault.at), [world, fault] {
     Host* host = world->host(fault.a);
     if (!host->up()) return;  // down already: whoever took it down brings it back
-    world->effects()->Bite(Fault::kCrash);
     host->Crash();
     world->After(fault.lasts, [host] { host->Restart(); });
   });

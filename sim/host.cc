@@ -89,6 +89,13 @@ void Host::Crash() {
   FAULTLINE_CHECK(process_->executor()->current() == nullptr)
       << "a process does not crash itself from inside a task: use World::After";
   world_->Record(TraceKind::kCrash, id_, incarnation_);
+  world_->effects()->Bite(Fault::kCrash);
+  PowerOff();
+}
+
+void Host::PowerOff() {
+  if (process_ == nullptr) return;
+  last_crash_ = world_->now();
   process_->crashing_ = true;
   process_.reset();
   ports_.Clear();
@@ -97,6 +104,7 @@ void Host::Crash() {
 void Host::Pause(Fault family) {
   if (pauses_++ > 0) return;
   paused_by_ = family;
+  paused_at_ = world_->now();
   world_->Record(TraceKind::kPause, id_);
   if (process_ == nullptr) return;
   process_->executor_.SetQueue(&process_->parked_);
@@ -109,7 +117,8 @@ void Host::Resume() {
   if (--pauses_ > 0) return;
   world_->Record(TraceKind::kResume, id_);
   if (process_ == nullptr) return;
-  if (!process_->parked_.empty()) world_->effects()->Bite(paused_by_);
+  bool delayed = !process_->parked_.empty() || process_->clock_.late();
+  if (delayed && world_->now() > paused_at_) world_->effects()->Bite(paused_by_);
   process_->executor_.SetQueue(world_->ready());
   process_->parked_.MoveTo(world_->ready(), &process_->executor_);
   process_->clock_.Resume();
@@ -124,6 +133,16 @@ void Host::SetClock(const ClockConfig& clock) {
 
 uint64_t Host::NextConnectionOrdinal(uint32_t peer, Plane plane) {
   return ordinals_[uint64_t{peer} << 8 | static_cast<uint64_t>(plane)]++;
+}
+
+uint64_t Host::NextDatagramOrdinal(uint16_t port) { return ordinals_[uint64_t{1} << 63 | port]++; }
+
+// As Linux: an own address is talked to from itself, everything else from the address in its plane.
+Endpoint Host::SourceFor(const Endpoint& to, Plane plane, uint16_t port) const {
+  bool v4 = to.family() == Endpoint::Family::kIpv4;
+  bool own = plane == Plane::kLoopback && !to.is_any() && (!v4 || to.address()[0] != 127);
+  if (own) return to.WithPort(port);
+  return v4 ? Address(plane, port) : Ipv6Address(plane, port);
 }
 
 }  // namespace faultline::sim

@@ -95,6 +95,8 @@ class Host {
   // Power failure. Does nothing if nothing runs. Never from inside the process itself: use
   // `World::At`.
   void Crash();
+  // The same without a trace: the end of the world.
+  void PowerOff();
   // SIGSTOP and SIGCONT. Nested pauses count. What the pause delays is accounted to `family`.
   void Pause(Fault family = Fault::kPause);
   void Resume();
@@ -102,6 +104,8 @@ class Host {
   bool up() const { return process_ != nullptr; }
   bool paused() const { return pauses_ > 0; }
   uint32_t incarnation() const { return incarnation_; }
+  // When the last crash was; the beginning of the world if there was none.
+  MonotonicTime last_crash() const { return last_crash_; }
   Process* process() { return process_.get(); }
 
   // Changes the clocks from now on. A jump of the monotonic clock is impossible; its rate may
@@ -117,6 +121,10 @@ class Host {
   // How many connections this host has opened to `peer` in `plane`: names the next one for its
   // draws.
   uint64_t NextConnectionOrdinal(uint32_t peer, Plane plane);
+  // How many datagram sockets it has had at `port`, likewise.
+  uint64_t NextDatagramOrdinal(uint16_t port);
+  // The address from which an unbound socket talks to `to`, which lies in `plane`.
+  Endpoint SourceFor(const Endpoint& to, Plane plane, uint16_t port) const;
 
  private:
   World* const world_;
@@ -129,6 +137,8 @@ class Host {
   uint32_t incarnation_ = 0;
   uint32_t pauses_ = 0;
   Fault paused_by_ = Fault::kPause;
+  MonotonicTime paused_at_;
+  MonotonicTime last_crash_;
   absl::flat_hash_map<uint64_t, uint64_t> ordinals_;  // looked up, never iterated
   std::unique_ptr<Process> process_;
 };

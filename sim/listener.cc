@@ -19,14 +19,18 @@ size_t BacklogOf(const Process& process, const ListenOptions& options) {
   return static_cast<size_t>(std::clamp(options.backlog, 0, most)) + 1;  // Linux admits one more
 }
 
-// Clears the flag however the frame ends.
-struct AcceptGuard {
-  explicit AcceptGuard(bool* flag) : flag(flag) { *flag = true; }
-  ~AcceptGuard() { *flag = false; }
-  bool* const flag;
-};
-
 }  // namespace
+
+// One accept at a time, however its frame ends; in a crash that may be after the listener's end.
+struct SimListener::AcceptGuard {
+  explicit AcceptGuard(SimListener* owner) : listener(owner) { owner->accepting_ = this; }
+  AcceptGuard(const AcceptGuard&) = delete;
+  AcceptGuard& operator=(const AcceptGuard&) = delete;
+  ~AcceptGuard() {
+    if (listener != nullptr) listener->accepting_ = nullptr;
+  }
+  SimListener* listener;
+};
 
 SimListener::SimListener(Process* process, const Endpoint& local, const ListenOptions& options)
     : process_(process), local_(local), options_(options) {
@@ -39,17 +43,18 @@ SimListener::~SimListener() {
     (void)Close();
     return;
   }
+  if (accepting_ != nullptr) accepting_->listener = nullptr;
   for (TcpConnection* connection : std::exchange(half_open_, {})) connection->LeaveBacklog();
   for (TcpConnection* connection : std::exchange(queue_, {})) connection->LeaveBacklog();
 }
 
 absl::Status SimListener::Close() {
   if (std::exchange(closed_, true)) return absl::OkStatus();
-  FAULTLINE_CHECK(!accepting_) << "close with an accept pending: stop and await it first";
+  FAULTLINE_CHECK(accepting_ == nullptr) << "close with an accept pending: stop and await it first";
   process_->host()->ports()->listeners()->Remove(local_);
   process_->host()->ports()->RemoveUnixPath(local_);
   process_->ReturnDescriptor();
-  for (TcpConnection* connection : std::exchange(half_open_, {})) connection->RefuseFromBacklog();
+  for (TcpConnection* connection : std::exchange(half_open_, {})) connection->ForgetHandshake();
   for (TcpConnection* connection : std::exchange(queue_, {})) connection->RefuseFromBacklog();
   return absl::OkStatus();
 }
@@ -81,8 +86,8 @@ std::unique_ptr<Stream> SimListener::TakeFirst() {
 
 Task<absl::StatusOr<std::unique_ptr<Stream>>> SimListener::Accept() {
   if (closed_) co_return absl::FailedPreconditionError("the listener is closed");
-  FAULTLINE_CHECK(!accepting_) << "one accept at a time";
-  AcceptGuard guard(&accepting_);
+  FAULTLINE_CHECK(accepting_ == nullptr) << "one accept at a time";
+  AcceptGuard guard(this);
   while (true) {
     if ((co_await CurrentStop()).stop_requested()) co_return absl::CancelledError("stop requested");
     absl::Status ready = co_await readable_.Wait();

@@ -25,6 +25,8 @@ class SimListener final : public Listener {
   absl::Status Close() override;
   Endpoint local_address() const override { return local_; }
 
+  const StreamOptions& stream_options() const { return options_.stream; }
+
   // --- For the handshake ---
   // A SYN has come: false if both queues together are full (the SYN is dropped, as Linux does).
   bool Admit(TcpConnection* connection);
@@ -40,7 +42,8 @@ class SimListener final : public Listener {
   const Endpoint local_;
   const ListenOptions options_;
   bool closed_ = false;
-  bool accepting_ = false;
+  struct AcceptGuard;
+  AcceptGuard* accepting_ = nullptr;
   std::vector<TcpConnection*> half_open_;
   std::deque<TcpConnection*> queue_;
   Event readable_;

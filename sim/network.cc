@@ -59,8 +59,7 @@ absl::StatusOr<Endpoint> SimNetwork::TakeLocalPort(const Endpoint& peer,
                                                    const ConnectOptions& options, Plane plane) {
   Host* host = process_->host();
   if (peer.family() == Endpoint::Family::kUnix) return Endpoint();
-  bool v4 = peer.family() == Endpoint::Family::kIpv4;
-  Endpoint own = v4 ? host->Address(plane, 0) : host->Ipv6Address(plane, 0);
+  Endpoint own = host->SourceFor(peer, plane, 0);
   if (options.local.has_value() && !options.local->is_any()) {
     if (absl::Status status = CheckLocal(*options.local, "bind"); !status.ok()) return status;
     own = *options.local;
@@ -124,26 +123,40 @@ absl::Status SimNetwork::CheckLocal(const Endpoint& local, const char* what) con
   return absl::OkStatus();
 }
 
+// socket(2) and bind(2): a descriptor, and `local` with a port.
+template <typename Socket>
+absl::StatusOr<Endpoint> SimNetwork::TakeLocal(const BoundSockets<Socket>& sockets,
+                                               const Endpoint& local, bool v6_only,
+                                               const char* what) {
+  Host* host = process_->host();
+  if (absl::Status status = CheckLocal(local, what); !status.ok()) return status;
+  std::optional<Endpoint> bound =
+      PortTable::Resolve(sockets, local, v6_only, host->config().limits, host->chooser());
+  if (!bound.has_value()) {
+    if (local.is_ip() && local.port() == 0) host->world()->effects()->Bite(Fault::kPorts);
+    return ErrorAt(EADDRINUSE, what, local);
+  }
+  if (!process_->TakeDescriptor()) return ErrorAt(EMFILE, what, local);
+  return *std::move(bound);
+}
+
 absl::StatusOr<std::unique_ptr<Listener>> SimNetwork::Listen(const Endpoint& local,
                                                              const ListenOptions& options) {
-  Host* host = process_->host();
-  if (absl::Status status = CheckLocal(local, "listen"); !status.ok()) return status;
-  std::optional<Endpoint> bound = PortTable::Resolve(
-      *host->ports()->listeners(), local, options.v6_only, host->config().limits, host->chooser());
-  if (!bound.has_value()) return ErrorAt(EADDRINUSE, "listen", local);
-  if (!process_->TakeDescriptor()) return ErrorAt(EMFILE, "listen", local);
+  PortTable* ports = process_->host()->ports();
+  if (!options.reuse_address && ports->Lingers(local, process_->host()->world()->now())) {
+    return ErrorAt(EADDRINUSE, "listen", local);
+  }
+  absl::StatusOr<Endpoint> bound = TakeLocal(*ports->listeners(), local, options.v6_only, "listen");
+  if (!bound.ok()) return bound.status();
   return std::unique_ptr<Listener>(std::make_unique<SimListener>(process_, *bound, options));
 }
 
 absl::StatusOr<std::unique_ptr<DatagramSocket>> SimNetwork::Bind(const Endpoint& local,
                                                                  const BindOptions& options) {
-  Host* host = process_->host();
   if (!local.is_ip()) return ErrorAt(EAFNOSUPPORT, "bind", local);
-  if (absl::Status status = CheckLocal(local, "bind"); !status.ok()) return status;
-  std::optional<Endpoint> bound = PortTable::Resolve(
-      *host->ports()->datagrams(), local, options.v6_only, host->config().limits, host->chooser());
-  if (!bound.has_value()) return ErrorAt(EADDRINUSE, "bind", local);
-  if (!process_->TakeDescriptor()) return ErrorAt(EMFILE, "bind", local);
+  absl::StatusOr<Endpoint> bound =
+      TakeLocal(*process_->host()->ports()->datagrams(), local, options.v6_only, "bind");
+  if (!bound.ok()) return bound.status();
   return std::unique_ptr<DatagramSocket>(
       std::make_unique<SimDatagramSocket>(process_, *bound, options));
 }

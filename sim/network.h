@@ -3,6 +3,7 @@
 #define FAULTLINE_SIM_NETWORK_H_
 
 #include "runtime/network.h"
+#include "sim/ports.h"
 #include "sim/world.h"
 
 namespace faultline::sim {
@@ -23,6 +24,9 @@ class SimNetwork final : public Network {
  private:
   absl::StatusOr<Endpoint> TakeLocalPort(const Endpoint& peer, const ConnectOptions& options,
                                          Plane plane);
+  template <typename Socket>
+  absl::StatusOr<Endpoint> TakeLocal(const BoundSockets<Socket>& sockets, const Endpoint& local,
+                                     bool v6_only, const char* what);
   absl::Status CheckLocal(const Endpoint& local, const char* what) const;
 
   Process* const process_;

@@ -10,30 +10,29 @@ void Path::Block(Passage how, bool symmetric) {
   FAULTLINE_CHECK(how != Passage::kOpen) << "an open block blocks nothing";
   Passage before = passage();
   ++(how == Passage::kDrop ? drops_ : holds_);
-  blocked_by_ = how == Passage::kHold ? Fault::kHold
-                : symmetric           ? Fault::kPartition
-                                      : Fault::kOneWayPartition;
+  if (how == Passage::kDrop && !symmetric) ++one_way_drops_;
   Notify(before);
 }
 
-void Path::Unblock(Passage how) {
+void Path::Unblock(Passage how, bool symmetric) {
   uint32_t& count = how == Passage::kDrop ? drops_ : holds_;
   FAULTLINE_CHECK(count > 0) << "no such block";
   Passage before = passage();
   --count;
+  if (how == Passage::kDrop && !symmetric) --one_way_drops_;
   Notify(before);
 }
 
-// Users may leave the list while they are told, and join it: each of those that are there now is
-// told once.
+// Users may leave the lists while they are told, and join `users_`: each of those that are there
+// now is told once.
 void Path::Notify(Passage before) {
   if (passage() == before) return;
-  List<PathUser> told;
-  while (PathUser* user = users_.PopFront()) {
-    told.PushBack(user);
+  List<PathUser> untold;
+  while (PathUser* user = users_.PopFront()) untold.PushBack(user);
+  while (PathUser* user = untold.PopFront()) {
+    users_.PushBack(user);
     user->OnPassageChange(this, before);
   }
-  while (PathUser* user = told.PopFront()) users_.PushBack(user);
 }
 
 std::optional<MonotonicTime> Path::DepartShaped(MonotonicTime now, size_t bytes, Chooser* chooser,
@@ -52,7 +51,7 @@ std::optional<MonotonicTime> Path::DepartShaped(MonotonicTime now, size_t bytes,
                                                  1'000'000'000 / link_.bytes_per_second));
     busy_until_ = sent;
   }
-  if (clog_ != Duration::zero()) effects_->Bite(Fault::kClog);
+  if (clogged()) effects_->Bite(Fault::kClog);
   return sent + link_.latency.Sample(chooser, kind) + clog_;
 }
 

@@ -57,20 +57,26 @@ class Path {
     if (drops_ > 0) return Passage::kDrop;
     return holds_ > 0 ? Passage::kHold : Passage::kOpen;
   }
-  // The family that a refused passage is accounted to.
-  Fault blocked_by() const { return blocked_by_; }
+  // The family that a refused passage is accounted to, while it is not open.
+  Fault blocked_by() const {
+    if (drops_ == 0) return Fault::kHold;
+    return one_way_drops_ == drops_ ? Fault::kOneWayPartition : Fault::kPartition;
+  }
 
   // Adds or removes a block; `symmetric` says which family it is accounted to.
   void Block(Passage how, bool symmetric);
-  void Unblock(Passage how);
+  void Unblock(Passage how, bool symmetric);
 
   // Everything that leaves takes `extra` longer. Zero ends it.
   void SetClog(Duration extra) { clog_ = extra; }
+  bool clogged() const { return clog_ != Duration::zero(); }
 
-  // Notes that something will arrive at `arrival`; true if it overtakes what left before it.
-  bool NoteArrival(MonotonicTime arrival) {
-    if (arrival < latest_arrival_) return true;
-    latest_arrival_ = arrival;
+  // Datagrams are numbered as they leave; the receiver notes each as it is delivered. True if it
+  // was overtaken by one that left after it.
+  uint64_t NextDatagram() { return ++last_datagram_; }
+  bool NoteDelivery(uint64_t datagram) {
+    if (datagram < latest_delivered_) return true;
+    latest_delivered_ = datagram;
     return false;
   }
 
@@ -84,8 +90,13 @@ class Path {
       return now + link_.latency.Sample(chooser, kind);
     return DepartShaped(now, bytes, chooser, kind);
   }
-  // For what is too small to queue: acknowledgements and handshakes.
+  // For what is too small to queue: handshakes, retransmissions.
   MonotonicTime DepartSmall(MonotonicTime now, Chooser* chooser, Choice kind) {
+    if (clogged()) effects_->Bite(Fault::kClog);
+    return DepartAck(now, chooser, kind);
+  }
+  // For acknowledgements, whose delay only the waiting notice: the caller accounts for it.
+  MonotonicTime DepartAck(MonotonicTime now, Chooser* chooser, Choice kind) {
     return now + link_.latency.Sample(chooser, kind) + clog_;
   }
 
@@ -100,11 +111,12 @@ class Path {
   LinkConfig link_;
   FaultEffects* const effects_;
   uint32_t drops_ = 0;
+  uint32_t one_way_drops_ = 0;  // of these
   uint32_t holds_ = 0;
-  Fault blocked_by_ = Fault::kPartition;
   Duration clog_{};
   MonotonicTime busy_until_{};
-  MonotonicTime latest_arrival_{};
+  uint64_t last_datagram_ = 0;
+  uint64_t latest_delivered_ = 0;
   List<PathUser> users_;
 };
 

@@ -33,10 +33,19 @@ void PortTable::Release(const Endpoint& local, const Endpoint& remote, Monotonic
   }
 }
 
+bool PortTable::Lingers(const Endpoint& local, MonotonicTime now) const {
+  for (const auto& [address, until] : lingering_) {
+    if (until <= now || address.port() != local.port()) continue;
+    if (local == address || local.is_any()) return true;
+  }
+  return false;
+}
+
 void PortTable::Clear() {
   listeners_.Clear();
   datagrams_.Clear();
   connections_.clear();
+  lingering_.clear();
 }
 
 }  // namespace faultline::sim

@@ -101,6 +101,12 @@ class PortTable {
   void Release(const Endpoint& local, const Endpoint& remote, MonotonicTime until,
                MonotonicTime now);
 
+  // --- Accepted connections ---
+  // One at `local`, which this host closed first, is in TIME_WAIT until `until`.
+  void Linger(const Endpoint& local, MonotonicTime until) { lingering_[local] = until; }
+  // Whether one lies in the way of a listener at `local` that does not reuse addresses.
+  bool Lingers(const Endpoint& local, MonotonicTime now) const;
+
   // --- Unix paths: files, which outlive the socket that made them unless it is closed in order ---
   void AddUnixPath(const Endpoint& path) {
     if (!path.path().starts_with('@')) unix_paths_.insert(path);
@@ -123,6 +129,7 @@ class PortTable {
   BoundSockets<SimDatagramSocket> datagrams_;
   // By (local, remote): when the port is free again; kInfiniteFuture while in use.
   std::map<std::pair<Endpoint, Endpoint>, MonotonicTime> connections_;
+  std::map<Endpoint, MonotonicTime> lingering_;
   std::set<Endpoint> unix_paths_;
 };
 

@@ -24,6 +24,7 @@ SimStream::SimStream(Process* process, TcpConnection* connection, int side)
 SimStream::~SimStream() {
   if (connection_ == nullptr) return;
   if (process_->crashing()) {
+    FailPending(ECANCELED);  // frames die in any order: theirs may be destroyed after this
     std::exchange(connection_, nullptr)->SilenceEnd(side_);
   } else {
     Abort();
@@ -45,7 +46,7 @@ bool SimStream::StartRead(ReadOp* op) {
     op->Fail(absl::FailedPreconditionError("read: the stream is closed"));
     return true;
   }
-  if (TryRead(op)) return true;
+  if (TryRead(op)) return Yielding(*op, &in());
   reading_ = op;
   return false;
 }
@@ -88,7 +89,7 @@ bool SimStream::StartWrite(WriteOp* op) {
     op->Fail(absl::FailedPreconditionError("write: the stream is closed"));
     return true;
   }
-  if (TryWrite(op)) return true;
+  if (TryWrite(op)) return Yielding(*op, &out());
   process_->host()->world()->effects()->Bite(Fault::kSmallBuffers);
   writing_ = op;
   out().SetWriterWaiting(true);
@@ -141,6 +142,15 @@ size_t SimStream::Shorten(size_t size, bool write) {
     process_->host()->world()->effects()->Bite(write ? Fault::kPartialWrite : Fault::kPartialRead);
   }
   return shortened;
+}
+
+// The fault of late completions: `op`, which completed at once, uses up its task's turn.
+bool SimStream::Yielding(const Transfer& op, TcpFlow* flow) {
+  if (flow->chooser()->Chance(Choice::kYield, process_->host()->config().sockets.yield)) {
+    while (op.task()->executor->TakeSyncBudget()) {
+    }
+  }
+  return true;
 }
 
 // --- Ends ---

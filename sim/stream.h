@@ -50,6 +50,7 @@ class SimStream final : public Stream {
   bool TryWrite(WriteOp* op);
   absl::Status Error(int error, const char* what) const;
   size_t Shorten(size_t size, bool write);
+  bool Yielding(const Transfer& op, TcpFlow* flow);
   void FailPending(int error);
   void Leave();
   TcpFlow& out() const;

@@ -12,6 +12,8 @@ namespace faultline::sim {
 namespace {
 
 constexpr uint64_t kConnectionTag = 5;
+constexpr Duration kSynQueueTime = 63s;  // Linux's tcp_synack_retries of 5
+constexpr Duration kFinWait2 = 60s;      // Linux's tcp_fin_timeout
 
 uint64_t ConnectionId(Host* client, Host* server, Plane plane) {
   return ChooserId({kConnectionTag, client->id(), server->id(), static_cast<uint64_t>(plane),
@@ -51,6 +53,11 @@ TcpConnection::~TcpConnection() = default;
 void TcpConnection::SendSyn() {
   handshake_.stage = Stage::kSyn;
   handshake_.sent = world_->now();
+  if (handshake_.attempt == 0) {
+    const TcpConfig& tcp = world_->config().tcp;
+    handshake_.deadline =
+        world_->now() + tcp.syn_timeout * ((int64_t{1} << (tcp.syn_retries + 1)) - 1);
+  }
   world_->Record(TraceKind::kConnect, ends_[0].host->id(), id_,
                  static_cast<uint64_t>(handshake_.attempt));
   world_->events()->Schedule(
@@ -68,6 +75,8 @@ void TcpConnection::OnHandshakeEvent() {
     case Stage::kRefusal:
       if (Passes(paths_[1])) FailConnect(ECONNREFUSED);
       return;
+    case Stage::kWait:
+      return OnRetry();
     case Stage::kExpiry:
       handshake_.stage = Stage::kDone;
       return Kill(1, ETIMEDOUT), MaybeBury();
@@ -76,47 +85,60 @@ void TcpConnection::OnHandshakeEvent() {
   }
 }
 
-// Whether the handshake's packet gets through `path`; if not, its retransmission has been arranged.
+// Whether the handshake's packet gets through `path`; if not, what follows has been arranged.
 bool TcpConnection::Passes(Path* path) {
-  Passage passage = path->passage();
-  if (passage == Passage::kHold) {
+  if (std::exchange(handshake_.held, false)) {  // to the end of the wait
+    world_->Record(TraceKind::kConnectTimeout, ends_[0].host->id(), id_);
+    FailConnect(abandoned_ ? ECANCELED : ETIMEDOUT);
+    return false;
+  }
+  if (path->passage() == Passage::kHold) {
     handshake_.held = true;
     world_->effects()->Bite(Fault::kHold);
+    world_->events()->Schedule(&handshake_, std::max(handshake_.deadline, world_->now()));
     return false;
   }
-  if (passage == Passage::kDrop) {
+  if (!Loses(path)) return true;
+  AwaitRetry();
+  return false;
+}
+
+bool TcpConnection::Loses(Path* path) {
+  Chooser* chooser = flows_[0].chooser();
+  if (path->passage() == Passage::kDrop) {
     world_->effects()->Bite(path->blocked_by());
-    RetrySyn();
-    return false;
+    return true;
   }
-  if (flows_[0].chooser()->Chance(Choice::kLoss, path->link().loss)) {
+  if (chooser->Chance(Choice::kLoss, path->link().loss)) {
     world_->effects()->Bite(Fault::kLoss);
-    RetrySyn();
-    return false;
+    return true;
   }
+  if (!chooser->Chance(Choice::kCorrupt, path->link().corrupt)) return false;
+  world_->effects()->Bite(Fault::kCorruption);
   return true;
 }
 
-void TcpConnection::RetrySyn() {
+// The SYN was lost, or its answer: the client will notice when its time is up.
+void TcpConnection::AwaitRetry() {
   if (abandoned_ || !ends_[0].alive()) return FailConnect(ECANCELED);
-  const TcpConfig& tcp = world_->config().tcp;
-  Duration wait = tcp.syn_timeout * (int64_t{1} << handshake_.attempt);
-  MonotonicTime again = std::max(world_->now(), handshake_.sent + wait);
-  if (++handshake_.attempt > tcp.syn_retries) {
-    world_->Record(TraceKind::kConnectTimeout, ends_[0].host->id(), id_);
-    return FailConnect(ETIMEDOUT);
+  handshake_.stage = Stage::kWait;
+  Duration wait = world_->config().tcp.syn_timeout * (int64_t{1} << handshake_.attempt);
+  world_->events()->Schedule(&handshake_, std::max(world_->now(), handshake_.sent + wait));
+}
+
+void TcpConnection::OnRetry() {
+  if (!ends_[0].alive()) return FailConnect(ECANCELED);
+  if (handshake_.attempt < world_->config().tcp.syn_retries) {
+    ++handshake_.attempt;
+    return SendSyn();
   }
-  handshake_.stage = Stage::kSyn;
-  handshake_.sent = again;
-  world_->Record(TraceKind::kConnect, ends_[0].host->id(), id_,
-                 static_cast<uint64_t>(handshake_.attempt));
-  world_->events()->Schedule(&handshake_,
-                             paths_[0]->DepartSmall(again, flows_[0].chooser(), Choice::kLatency));
+  world_->Record(TraceKind::kConnectTimeout, ends_[0].host->id(), id_);
+  FailConnect(ETIMEDOUT);
 }
 
 void TcpConnection::OnSynArrival() {
   TcpEnd& server = ends_[1];
-  if (!server.host->up()) return RetrySyn();
+  if (!server.host->up()) return AwaitRetry();
   bool known = listener_ != nullptr && server.alive();
   SimListener* listener = server.host->ports()->listeners()->Find(server.address);
   if (!known && listener == nullptr) {
@@ -125,11 +147,13 @@ void TcpConnection::OnSynArrival() {
   } else if (!known && !listener->Admit(this)) {
     world_->effects()->Bite(Fault::kBacklog);
     world_->Record(TraceKind::kBacklogDrop, server.host->id(), id_);
-    return RetrySyn();
+    return AwaitRetry();
   } else {
     if (!known) {
       listener_ = listener;
       server.incarnation = server.host->incarnation();
+      size_t receive_buffer = listener->stream_options().receive_buffer_bytes;
+      if (receive_buffer != 0) flows_[0].SetReceiveBuffer(receive_buffer);
     }
     handshake_.stage = Stage::kSynAck;
   }
@@ -139,10 +163,9 @@ void TcpConnection::OnSynArrival() {
 
 void TcpConnection::OnSynAckArrival() {
   handshake_.stage = Stage::kDone;
-  if (abandoned_ || !ends_[0].alive()) {
-    FailConnect(ECANCELED);
-    if (ends_[0].host->up()) AnswerWithReset(0);
-    return;
+  if (abandoned_ || !ends_[0].alive()) {  // nobody there knows of a SYN
+    if (ends_[0].host->up()) flows_[0].SendReset();
+    return FailConnect(ECANCELED);
   }
   state_ = State::kEstablished;
   world_->Record(TraceKind::kEstablished, ends_[0].host->id(), id_);
@@ -158,7 +181,7 @@ void TcpConnection::FailConnect(int error) {
   connect_error_ = error;
   ends_[0].gone = ends_[0].reset = true;
   if (listener_ != nullptr && error != ECANCELED) std::exchange(listener_, nullptr)->Forget(this);
-  ReleasePort();
+  ReleasePort(Duration::zero());
   connected_.Set();
   MaybeBury();
 }
@@ -173,12 +196,16 @@ void TcpConnection::AbandonConnect() {
   abandoned_ = true;
   if (state_ == State::kEstablished && ends_[0].alive()) return AbortEnd(0);
   ends_[0].gone = true;
-  MaybeBury();
+  ReleasePort(Duration::zero());
+  if (handshake_.stage != Stage::kWait) return MaybeBury();
+  world_->events()->Cancel(&handshake_);
+  FailConnect(ECANCELED);
 }
 
-void TcpConnection::OnPassageChange() {
-  if (!handshake_.held) return;
+void TcpConnection::OnPassageChange(Path* path) {
+  if (!handshake_.held || path != HandshakePath()) return;
   handshake_.held = false;
+  world_->events()->Cancel(&handshake_);
   world_->events()->Schedule(&handshake_, world_->now());
 }
 
@@ -195,9 +222,16 @@ void TcpConnection::RefuseFromBacklog() {
   AbortEnd(1);
 }
 
+void TcpConnection::ForgetHandshake() {
+  listener_ = nullptr;
+  ends_[1].incarnation = 0;
+  MaybeBury();
+}
+
 void TcpConnection::LeaveBacklog() {
   queued_ = false;
   listener_ = nullptr;
+  if (!ends_[1].alive()) flows_[0].ProbeIfStuck();
   MaybeBury();
 }
 
@@ -213,12 +247,13 @@ void TcpConnection::FinishEnd(int side) {
 void TcpConnection::CloseEnd(int side) {
   TcpEnd& end = ends_[side];
   TcpFlow& incoming = flows_[1 - side];
-  if (incoming.unread() > 0 && !end.reset) return AbortEnd(side);
+  if (incoming.unread() > 0 && !end.reset && !FullyClosed()) return AbortEnd(side);
   world_->Record(TraceKind::kClose, end.host->id(), id_, 0);
   end.socket = nullptr;
   end.gone = true;
   if (!end.reset) {
     flows_[side].SetWriterWaiting(false);
+    if (side == 0 && !incoming.fin_received()) ReleasePort(kFinWait2);
     if (!flows_[side].fin_queued()) FinishEnd(side);
   }
   MaybeBury();
@@ -231,8 +266,9 @@ void TcpConnection::AbortEnd(int side) {
   end.gone = true;
   flows_[1 - side].Discard();
   flows_[side].SetWriterWaiting(false);
-  if (!end.reset) {
+  if (!end.reset && !FullyClosed()) {
     end.reset = true;
+    if (side == 0) ReleasePort(Duration::zero());
     flows_[side].SendReset();
   }
   MaybeBury();
@@ -242,9 +278,8 @@ void TcpConnection::SilenceEnd(int side) {
   TcpEnd& end = ends_[side];
   end.socket = nullptr;
   end.gone = true;
-  flows_[side].SetWriterWaiting(false);
-  if (side == 0 && state_ == State::kConnecting) abandoned_ = true;
-  if (side == 0) port_taken_ = false;  // the host's table of ports died with it
+  flows_[side].Silence();
+  flows_[1 - side].ProbeIfStuck();
   MaybeBury();
 }
 
@@ -256,6 +291,11 @@ void TcpConnection::Kill(int side, int error) {
   end.error = error;
   flows_[side].Cut();
   flows_[side].SetWriterWaiting(false);
+  flows_[1 - side].ProbeIfStuck();
+  if (side == 0 && !FullyClosed()) ReleasePort(Duration::zero());
+  if (side == 1 && listener_ != nullptr && !queued_) {
+    std::exchange(listener_, nullptr)->Forget(this);
+  }
   Wake(side);
 }
 
@@ -265,10 +305,11 @@ void TcpConnection::Wake(int side) {
 
 void TcpConnection::OnReset(int receiver) {
   TcpEnd& end = ends_[receiver];
-  if (end.alive() && !end.reset) {
+  if (end.alive() && !end.reset && !FullyClosed()) {
     world_->Record(TraceKind::kReset, end.host->id(), flows_[1 - receiver].id());
-    // Linux: a reset after the peer's FIN (CLOSE_WAIT) shows as EPIPE.
-    Kill(receiver, flows_[1 - receiver].fin_received() ? EPIPE : ECONNRESET);
+    // Linux's tcp_reset: between the peer's FIN and ours (CLOSE_WAIT) it shows as EPIPE.
+    bool close_wait = flows_[1 - receiver].fin_received() && !flows_[receiver].fin_sent();
+    Kill(receiver, close_wait ? EPIPE : ECONNRESET);
   }
   MaybeBury();
 }
@@ -285,6 +326,7 @@ void TcpConnection::OnData(int receiver) {
 
 void TcpConnection::OnFin(int receiver) {
   world_->Record(TraceKind::kFin, ends_[receiver].host->id(), flows_[1 - receiver].id());
+  if (FullyClosed()) StartTimeWait();
   if (SimStream* socket = ends_[receiver].socket) socket->OnReadable();
   MaybeBury();
 }
@@ -305,26 +347,37 @@ void TcpConnection::ResetIfBetween(uint32_t a, uint32_t b, Plane plane) {
   if (!(x == a && y == b) && !(x == b && y == a)) return;
   for (int side = 0; side < 2; ++side) {
     if (!ends_[side].alive() || ends_[side].reset) continue;
-    world_->effects()->Bite(Fault::kReset);
+    if (!ends_[side].gone) world_->effects()->Bite(Fault::kReset);
     world_->Record(TraceKind::kReset, ends_[side].host->id(), flows_[1 - side].id());
     Kill(side, ECONNRESET);
   }
+  MaybeBury();
 }
 
-void TcpConnection::ReleasePort() {
-  if (!std::exchange(port_taken_, false)) return;
-  bool waits = first_fin_ == 0 && !ends_[0].reset && !ends_[1].reset;
-  Host* client = ends_[0].host;
-  MonotonicTime until = waits ? world_->now() + client->config().limits.time_wait : world_->now();
-  client->ports()->Release(ends_[0].address, ends_[1].address, until, world_->now());
+// The client's port is free again after `wait`. A crash has emptied the table already, and others
+// may have taken it since.
+void TcpConnection::ReleasePort(Duration wait) {
+  MonotonicTime now = world_->now();
+  if (!port_taken_ || port_until_ <= now || !ends_[0].alive()) return;
+  port_taken_ = wait != Duration::zero();
+  port_until_ = now + wait;
+  ends_[0].host->ports()->Release(ends_[0].address, ends_[1].address, port_until_, now);
 }
 
-// A half-open connection whose client has vanished leaves the SYN queue after Linux's SYN-ACK
-// retries (5: 63 s).
+// RFC 9293, 3.6.1: the side that closed first keeps the connection's name for a while.
+void TcpConnection::StartTimeWait() {
+  if (first_fin_ == 0) return ReleasePort(ends_[0].host->config().limits.time_wait);
+  ReleasePort(Duration::zero());
+  Host* server = ends_[1].host;
+  if (!ends_[1].alive()) return;
+  server->ports()->Linger(ends_[1].address, world_->now() + server->config().limits.time_wait);
+}
+
+// A half-open connection whose client has vanished leaves the SYN queue in the end.
 bool TcpConnection::ExpiresInSynQueue() {
   if (listener_ == nullptr || queued_ || !ends_[1].alive() || ends_[1].reset) return false;
   handshake_.stage = Stage::kExpiry;
-  world_->events()->Schedule(&handshake_, world_->now() + 63s);
+  world_->events()->Schedule(&handshake_, world_->now() + kSynQueueTime);
   return true;
 }
 
@@ -337,7 +390,7 @@ void TcpConnection::MaybeBury() {
       ends_[1].gone || ends_[1].incarnation == 0 || !ends_[1].alive() || ends_[1].reset;
   if (!server_over) return;
   if (listener_ != nullptr && ends_[1].alive()) listener_->Forget(this);
-  ReleasePort();
+  if (port_until_ == kInfiniteFuture) ReleasePort(Duration::zero());
   buried_ = true;
   world_->Bury(this);
 }

@@ -147,6 +147,7 @@ class TcpFlow final : public Actor {
   void SettleAcks();
   void ArmAckEvent();
   void OnAckEvent();
+  void OnAckTimeout();
   void OnForwardChange();
   void OnBackChange(Passage before);
   bool waiting() const { return writer_waiting_ || sent_ < written_; }
@@ -170,7 +171,7 @@ class TcpFlow final : public Actor {
 
   // Wire.
   Ring<Segment> wire_;
-  bool held_ = false;  // the first segment waits for a hold to end
+  bool held_ = false;                           // the first segment waits for a hold to end
   MonotonicTime first_loss_ = kInfiniteFuture;  // of the first segment
   MonotonicTime resent_at_;  // when its last retransmission leaves, if it has one
   Ring<Ack> acks_;
@@ -264,8 +265,9 @@ class TcpConnection {
   void set_index(size_t index) { index_ = index; }
 
  private:
-  // What the handshake's event is for. A packet's arrival; the end of the wait for an answer to a SYN
-  // that was lost, or whose answer was; the end of a half-open connection's time in the SYN queue.
+  // What the handshake's event is for. A packet's arrival; the end of the wait for an answer to a
+  // SYN that was lost, or whose answer was; the end of a half-open connection's time in the SYN
+  // queue.
   enum class Stage : uint8_t { kSyn, kSynAck, kRefusal, kWait, kExpiry, kDone };
 
   struct Handshake final : Actor {
@@ -291,7 +293,7 @@ class TcpConnection {
   void Wake(int side);
   // Both have sent FIN, and each has the other's: nothing is sent any more, and no RST matters.
   bool FullyClosed() const { return flows_[0].fin_received() && flows_[1].fin_received(); }
-  void ReleasePort(Duration waits);
+  void ReleasePort(Duration wait);
   void StartTimeWait();
   bool ExpiresInSynQueue();
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "runtime/check.h"
 #include "sim/host.h"
@@ -42,6 +43,12 @@ bool TcpFlow::SenderAlive() const {
   return end.alive() && !end.reset;
 }
 
+// Of a packet that its sender's kernel was to send at `resent_at_`.
+bool TcpFlow::LeftBeforeCrash() const {
+  const TcpEnd& end = connection_->end(sender_);
+  return end.alive() || resent_at_ <= end.host->last_crash();
+}
+
 bool TcpFlow::ReceiverHostUp() const { return connection_->end(1 - sender_).host->up(); }
 
 // --- The sending end ---
@@ -83,6 +90,10 @@ void TcpFlow::SendReset() {
 
 void TcpFlow::SendHandshakeAck() { Push(0, kHandshakeAck); }
 
+void TcpFlow::ProbeIfStuck() {
+  if (sent_ < written_ && wire_.empty() && SenderAlive()) Push(0, kProbe);
+}
+
 void TcpFlow::SetWriterWaiting(bool waiting) {
   writer_waiting_ = waiting;
   if (waiting) ArmAckEvent();
@@ -111,16 +122,20 @@ void TcpFlow::Push(uint32_t bytes, uint8_t flags) {
   std::optional<MonotonicTime> arrival =
       path->Depart(now(), bytes + kHeaderBytes, &chooser_, Choice::kLatency);
   if (!arrival.has_value()) {
-    segment.retries = 1;
-    arrival = path->DepartSmall(now() + Rto(1), &chooser_, Choice::kLatency);
+    segment.flags |= kFellOff;
+    arrival = path->DepartSmall(now(), &chooser_, Choice::kLatency);
   }
   if (chooser_.Chance(Choice::kReorder, path->link().reorder)) {
     *arrival += path->link().reorder_delay.Sample(&chooser_, Choice::kReorderDelay);
+    segment.flags |= kLate;
   }
   segment.arrival = *arrival;
   if (!wire_.empty() && wire_.back().arrival > segment.arrival) {
     segment.arrival = wire_.back().arrival;
-    if (path->link().reorder.numerator != 0) world->effects()->Bite(Fault::kReordering);
+    if (wire_.back().flags & kLate) {
+      segment.flags |= kLate;
+      world->effects()->Bite(Fault::kReordering);
+    }
   }
   wire_.push_back(segment);
   if (wire_.size() == 1) ScheduleFirst();
@@ -139,7 +154,9 @@ void TcpFlow::ScheduleFirst() {
 
 void TcpFlow::Cut() {
   wire_.clear();
-  held_ = false;
+  held_ = reack_ = false;
+  first_loss_ = kInfiniteFuture;
+  resent_at_ = MonotonicTime();
   written_ = sent_ = delivered_;
   bytes_.Truncate(static_cast<size_t>(delivered_ - read_));
   fin_queued_ = fin_sent_ = true;
@@ -147,18 +164,32 @@ void TcpFlow::Cut() {
   connection_->world()->events()->Cancel(&ack_event_);
 }
 
+void TcpFlow::Silence() {
+  writer_waiting_ = false;
+  connection_->world()->events()->Cancel(&ack_event_);
+}
+
 void TcpFlow::Fire() {
   Passage passage = forward_.path->passage();
-  if (passage == Passage::kHold) {
-    held_ = true;
-    connection_->world()->effects()->Bite(Fault::kHold);
-    return;
-  }
+  if (passage == Passage::kHold) return HoldFirst();
   if (LosesFirst(passage)) return OnLost();
   Segment segment = wire_.front();
   wire_.pop_front();
+  first_loss_ = kInfiniteFuture;
   if (!wire_.empty()) ScheduleFirst();
   Deliver(segment);
+}
+
+// A sender whose segment is held for too long gives up, as if it were lost.
+void TcpFlow::HoldFirst() {
+  World* world = connection_->world();
+  if (held_) {
+    if (SenderAlive()) connection_->OnUserTimeout(sender_);
+    return;
+  }
+  held_ = true;
+  world->effects()->Bite(Fault::kHold);
+  world->events()->Schedule(this, now() + world->config().tcp.user_timeout);
 }
 
 bool TcpFlow::LosesFirst(Passage passage) {
@@ -168,7 +199,12 @@ bool TcpFlow::LosesFirst(Passage passage) {
     effects->Bite(forward_.path->blocked_by());
     return true;
   }
-  if (!ReceiverHostUp()) return true;
+  Segment& first = wire_.front();
+  if (first.flags & kFellOff) {
+    first.flags &= static_cast<uint8_t>(~kFellOff);
+    return true;
+  }
+  if (!ReceiverHostUp() || (first.retries > 0 && !LeftBeforeCrash())) return true;
   if (chooser_.Chance(Choice::kLoss, link.loss)) {
     effects->Bite(Fault::kLoss);
     return true;
@@ -187,16 +223,8 @@ bool TcpFlow::LosesFirst(Passage passage) {
 void TcpFlow::OnLost() {
   World* world = connection_->world();
   Segment& segment = wire_.front();
-  if (segment.flags & kReset) {  // never retransmitted: the peer stays half-open
-    wire_.pop_front();
-    if (!wire_.empty()) ScheduleFirst();
-    return connection_->MaybeBury();
-  }
-  if (!SenderAlive()) {
-    Cut();
-    return connection_->MaybeBury();
-  }
-  if (segment.retries == 0) first_loss_ = now();
+  if (!SenderAlive()) return GiveUpFirst();
+  if (first_loss_ == kInfiniteFuture) first_loss_ = now();
   ++segment.retries;
   world->Record(TraceKind::kRetransmit, connection_->end(sender_).host->id(), id(),
                 segment.retries);
@@ -205,18 +233,30 @@ void TcpFlow::OnLost() {
       (orphan && segment.retries > world->config().tcp.orphan_retries)) {
     return connection_->OnUserTimeout(sender_);
   }
-  segment.arrival =
-      forward_.path->DepartSmall(now() + Rto(segment.retries), &chooser_, Choice::kLatency);
+  resent_at_ = now() + Rto(segment.retries);
+  segment.arrival = forward_.path->DepartSmall(resent_at_, &chooser_, Choice::kLatency);
   segment.sequence = world->events()->NextSequence();
+  ScheduleFirst();
+}
+
+// Nobody sends it again, and what is behind it cannot be used without it. Except an RST, which is
+// not sent again either: if that is lost the peer stays half-open.
+void TcpFlow::GiveUpFirst() {
+  bool reset_lost = wire_.front().flags & kReset;
+  Segment last = wire_.back();
+  Cut();
+  if (reset_lost || !(last.flags & kReset)) return connection_->MaybeBury();
+  wire_.push_back(last);
   ScheduleFirst();
 }
 
 void TcpFlow::OnForwardChange() {
   if (held_) {
     held_ = false;
+    connection_->world()->events()->Cancel(this);
     connection_->world()->events()->Schedule(this, now());
   }
-  connection_->OnPassageChange();
+  connection_->OnPassageChange(forward_.path);
 }
 
 // --- The receiving end ---
@@ -230,6 +270,7 @@ void TcpFlow::Deliver(const Segment& segment) {
     Discard();
     return connection_->AnswerWithReset(1 - sender_);
   }
+  if (segment.flags & kProbe) return Acknowledge();
   if (segment.flags & kFin) {
     fin_received_ = true;
     Acknowledge();
@@ -270,7 +311,8 @@ void TcpFlow::Read(std::span<const iovec> buffers, size_t size) {
   // A window update once the announced window has shrunk and there is a good piece more to announce
   // (RFC 9293, 3.8.6.2.2).
   uint64_t edge = read_ + receive_buffer_;
-  bool shrunk = advertised_ < delivered_ + receive_buffer_ / 2;
+  bool shrunk = advertised_ < delivered_ + std::max<size_t>(receive_buffer_ / 2, 1);
+  if (fin_received_) return;  // nothing more will come
   if (shrunk && edge >= advertised_ + std::min(2 * mss_, receive_buffer_ / 2)) Acknowledge();
 }
 
@@ -280,10 +322,11 @@ void TcpFlow::Acknowledge() {
   advertised_ = std::max(advertised_, read_ + receive_buffer_);
   if (back_.path->passage() != Passage::kOpen) {
     if (waiting()) connection_->world()->effects()->Bite(back_.path->blocked_by());
-    reack_ = true;
-    return;
+    if (!std::exchange(reack_, true)) reack_since_ = now();
+    return ArmAckEvent();
   }
-  MonotonicTime arrival = back_.path->DepartSmall(now(), &chooser_, Choice::kAckLatency);
+  if (back_.path->clogged() && waiting()) connection_->world()->effects()->Bite(Fault::kClog);
+  MonotonicTime arrival = back_.path->DepartAck(now(), &chooser_, Choice::kAckLatency);
   // Acknowledgements are cumulative: one that is overtaken says nothing new.
   while (!acks_.empty() && acks_.back().arrival >= arrival) acks_.pop_back();
   if (acks_.empty()) connection_->world()->events()->Cancel(&ack_event_);
@@ -304,17 +347,27 @@ void TcpFlow::ArmAckEvent() {
   EventQueue* events = connection_->world()->events();
   if (!acks_.empty()) {
     events->Schedule(&ack_event_, std::max(now(), acks_.front().arrival));
-  } else if (reack_) {
-    events->Schedule(&ack_event_, back_blocked_ + connection_->world()->config().tcp.user_timeout);
+  } else if (reack_ && SenderAlive()) {
+    events->Schedule(&ack_event_, reack_since_ + connection_->world()->config().tcp.user_timeout);
   }
 }
 
 void TcpFlow::OnAckEvent() {
-  if (acks_.empty() && reack_) return connection_->OnUserTimeout(sender_);
+  if (!SenderAlive()) return;
+  if (reack_ && now() - reack_since_ >= connection_->world()->config().tcp.user_timeout) {
+    return OnAckTimeout();
+  }
   SettleAcks();
   Transmit();
   if (writer_waiting_ && Room() > 0) connection_->OnWritable(sender_);
-  if (waiting()) ArmAckEvent();
+  if (waiting() || reack_) ArmAckEvent();
+}
+
+// No acknowledgement has come for as long as the sender waits, if it has something unacknowledged.
+void TcpFlow::OnAckTimeout() {
+  if (acked_ == delivered_ && sent_ == written_ && !fin_received_) return;
+  connection_->world()->effects()->Bite(back_.path->blocked_by());
+  connection_->OnUserTimeout(sender_);
 }
 
 // Acknowledgements in flight obey a new block. After it, the sender's next retransmission brings a
@@ -323,28 +376,25 @@ void TcpFlow::OnBackChange(Passage before) {
   Passage passage = back_.path->passage();
   if (before == Passage::kOpen) {
     SettleAcks();
-    back_blocked_ = now();
     if (acks_.empty()) return;
     acks_.clear();
     reack_ = true;
+    reack_since_ = now();
     connection_->world()->events()->Cancel(&ack_event_);
-    if (waiting()) {
-      connection_->world()->effects()->Bite(back_.path->blocked_by());
-      ArmAckEvent();
-    }
-    return;
+    if (waiting()) connection_->world()->effects()->Bite(back_.path->blocked_by());
+    return ArmAckEvent();
   }
   if (passage != Passage::kOpen || !reack_) return;
   reack_ = false;
   MonotonicTime again = now();
   if (before == Passage::kDrop) {
     int retries = 1;
-    for (again = back_blocked_ + Rto(1); again < now(); again += Rto(++retries)) {
+    for (again = reack_since_ + Rto(1); again < now(); again += Rto(++retries)) {
     }
     connection_->world()->Record(TraceKind::kDuplicateDrop, forward_.path->to(), id());
   }
   acks_.push_back(
-      {back_.path->DepartSmall(again, &chooser_, Choice::kAckLatency), delivered_, advertised_});
+      {back_.path->DepartAck(again, &chooser_, Choice::kAckLatency), delivered_, advertised_});
   connection_->world()->events()->Cancel(&ack_event_);
   if (waiting()) ArmAckEvent();
 }

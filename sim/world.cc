@@ -67,7 +67,11 @@ World::World(const WorldConfig& config)
       policy_(MakePolicy(config, &choices_)),
       ready_(policy_.get()) {}
 
-World::~World() { hosts_.clear(); }
+// Processes first, all of them: what they leave behind still looks at both hosts.
+World::~World() {
+  for (const auto& host : hosts_) host->PowerOff();
+  hosts_.clear();
+}
 
 Host* World::AddHost(const HostConfig& config) {
   FAULTLINE_CHECK(hosts_.size() < 65'535) << "addresses for 65,535 hosts";
@@ -218,7 +222,7 @@ void World::Heal(uint32_t partition) {
   FAULTLINE_CHECK(partition < cuts_.size() && cuts_[partition].has_value()) << "no such partition";
   Cut cut = *std::exchange(cuts_[partition], std::nullopt);
   Record(TraceKind::kFault, kNoHost, 0, partition, 2);
-  ForEachPath(cut, [&cut](Path* path) { path->Unblock(cut.how); });
+  ForEachPath(cut, [&cut](Path* path) { path->Unblock(cut.how, cut.symmetric); });
 }
 
 void World::Clog(uint32_t from, uint32_t to, Plane plane, Duration extra) {
@@ -230,9 +234,9 @@ void World::Clog(uint32_t from, uint32_t to, Plane plane, Duration extra) {
 
 void World::ResetConnections(uint32_t a, uint32_t b, Plane plane) {
   effects_.Configure(Fault::kReset);
-  for (size_t i = 0, count = connections_.size(); i < count; ++i) {
-    connections_[i]->ResetIfBetween(a, b, plane);
-  }
+  // From the end: a connection that is buried is replaced by the last one, which was visited
+  // already.
+  for (size_t i = connections_.size(); i > 0; --i) connections_[i - 1]->ResetIfBetween(a, b, plane);
 }
 
 World::Located World::Locate(const Endpoint& address, Host* self) {
