@@ -46,6 +46,11 @@ uint64_t ChooserId(std::initializer_list<uint64_t> parts) {
   return id;
 }
 
+Choices::Choices(uint64_t seed, Tape* record_on, const Tape* replay_from) : seed_(seed) {
+  RecordOn(record_on);
+  if (replay_from != nullptr) ReplayFrom(*replay_from);
+}
+
 uint64_t Choices::Generate(uint64_t who, Choice kind, uint64_t nth) const {
   const uint64_t key[3] = {who, static_cast<uint64_t>(kind), nth};
   return XXH3_64bits_withSeed(key, sizeof(key), seed_);
@@ -55,7 +60,11 @@ uint64_t Choices::DrawOnTape(uint64_t who, Choice kind, uint64_t nth, uint64_t v
   TapeKey key{who, kind, nth};
   if (replaying_) {
     auto found = replay_.find(key);
-    if (found != replay_.end()) value = found->second;
+    if (found != replay_.end()) {
+      value = found->second;
+    } else {
+      ++off_tape_;
+    }
   }
   if (record_ != nullptr) record_->Append({key, value});
   return value;

@@ -97,7 +97,8 @@ class Tape {
 
 class Choices {
  public:
-  explicit Choices(uint64_t seed) : seed_(seed) {}
+  // As if `RecordOn` and `ReplayFrom` had been called, where not null.
+  explicit Choices(uint64_t seed, Tape* record_on = nullptr, const Tape* replay_from = nullptr);
   Choices(const Choices&) = delete;
   Choices& operator=(const Choices&) = delete;
 
@@ -114,6 +115,8 @@ class Choices {
 
   uint64_t seed() const { return seed_; }
   uint64_t draws() const { return draws_; }
+  // Of these, those that the tape to replay from did not have.
+  uint64_t draws_off_tape() const { return off_tape_; }
 
  private:
   bool slow_path() {
@@ -125,6 +128,7 @@ class Choices {
 
   const uint64_t seed_;
   uint64_t draws_ = 0;
+  uint64_t off_tape_ = 0;
   Tape* record_ = nullptr;
   bool replaying_ = false;
   absl::flat_hash_map<TapeKey, uint64_t> replay_;  // looked up, never iterated

@@ -8,6 +8,7 @@
 
 #include "runtime/random.h"
 #include "runtime/time.h"
+#include "sim/choices.h"
 #include "sim/distribution.h"
 #include "sim/policy.h"
 
@@ -75,6 +76,10 @@ struct TcpConfig {
 
 struct WorldConfig {
   uint64_t seed = 0;
+  // The draws of the world, from its construction on, are appended to `record_on`, and taken from
+  // `replay_from` where that has them. Not owned; null for none; the first outlives the world.
+  Tape* record_on = nullptr;
+  const Tape* replay_from = nullptr;
   Scheduling scheduling = Scheduling::kFifo;
   uint32_t pct_depth = 3;
   uint64_t pct_steps = 10'000;
