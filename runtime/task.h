@@ -12,7 +12,8 @@
 //
 // A coroutine takes data by value and collaborators by pointer. A lambda that captures and is a
 // coroutine does not compile: its captures die with the lambda, long before the frame. Pass
-// arguments instead.
+// arguments instead. (A coroutine may take a capturing lambda by value: that copy lives in the
+// frame.)
 #ifndef FAULTLINE_RUNTIME_TASK_H_
 #define FAULTLINE_RUNTIME_TASK_H_
 
@@ -48,15 +49,6 @@ inline constexpr bool kIsCapturingLambda = IsClosure<std::remove_cv_t<T>>() && !
 
 // What each coroutine of the library carries. Awaiting hands `task` and `stop` down.
 struct PromiseBase {
-  PromiseBase() = default;
-  template <typename First, typename... Rest>
-  explicit PromiseBase(First&, Rest&...) {
-    static_assert(
-        !kIsCapturingLambda<First>,
-        "a coroutine lambda must not capture: its captures die before its frame; pass them "
-        "as parameters");
-  }
-
   static void* operator new(size_t size) { return FramePool::Allocate(size); }
   static void operator delete(void* memory, size_t size) { FramePool::Free(memory, size); }
 
@@ -147,10 +139,9 @@ namespace internal {
 
 template <typename T>
 struct TaskPromise : PromiseBase {
-  using PromiseBase::PromiseBase;
   Task<T> get_return_object() { return Task<T>(Task<T>::Handle::from_promise(*this)); }
   ResumeContinuation final_suspend() noexcept { return {}; }
-  template <typename U>
+  template <typename U = T>
   void return_value(U&& result) {
     value.emplace(std::forward<U>(result));
   }
@@ -162,7 +153,6 @@ struct TaskPromise : PromiseBase {
 
 template <>
 struct TaskPromise<void> : PromiseBase {
-  using PromiseBase::PromiseBase;
   Task<void> get_return_object() { return Task<void>(Task<void>::Handle::from_promise(*this)); }
   ResumeContinuation final_suspend() noexcept { return {}; }
   void return_void() {}
@@ -171,7 +161,32 @@ struct TaskPromise<void> : PromiseBase {
   bool shielded = false;
 };
 
+// The promise of a member function of `Object`, such as a lambda. Inside a lambda's body its type
+// is not complete yet; the constructor's body is compiled at the end of the file, when it is. Adds
+// nothing to the layout of its base, by whose type the handles know it.
+template <typename T, typename Object>
+struct MemberTaskPromise : TaskPromise<T> {
+  MemberTaskPromise() {
+    static_assert(sizeof(MemberTaskPromise) == sizeof(TaskPromise<T>) &&
+                  alignof(MemberTaskPromise) == alignof(TaskPromise<T>));
+    static_assert(
+        !kIsCapturingLambda<Object>,
+        "a coroutine lambda must not capture: its captures die before its frame; pass them "
+        "as parameters");
+  }
+};
+
 }  // namespace internal
+}  // namespace faultline
+
+// The first argument is a reference where the coroutine is a member function (the operator() of a
+// lambda), or takes a reference, which coroutines of this library do not.
+template <typename T, typename Object, typename... Rest>
+struct std::coroutine_traits<faultline::Task<T>, Object&, Rest...> {
+  using promise_type = faultline::internal::MemberTaskPromise<T, Object>;
+};
+
+namespace faultline {
 
 // `task` listens to `source` instead of its awaiter's token. `source` must outlive the await.
 template <typename T>
@@ -180,7 +195,9 @@ Task<T> WithStop(StopSource* source, Task<T> task) {
   return task;
 }
 
-// `task` hears no stop request: for the bounded clean-up that follows one. Give it a deadline.
+// `task` hears no stop request of its awaiter: for the bounded clean-up that follows one. Give it a
+// deadline inside, `Shielded(Deadline(clock, when, CleanUp()))`: a `WithStop` or `Deadline` outside
+// of it would bring its own source, which the awaiter's stop has stopped already.
 template <typename T>
 Task<T> Shielded(Task<T> task) {
   task.handle_.promise().shielded = true;
@@ -195,7 +212,7 @@ struct TaskInfo {
 };
 
 // TaskInfo info = co_await ThisTask();  Never suspends.
-struct ThisTask {
+struct [[nodiscard]] ThisTask {
   bool await_ready() noexcept { return false; }
   template <typename Promise>
   bool await_suspend(std::coroutine_handle<Promise> self) noexcept {
@@ -210,7 +227,7 @@ struct ThisTask {
 };
 
 // StopToken stop = co_await CurrentStop();  Never suspends.
-struct CurrentStop {
+struct [[nodiscard]] CurrentStop {
   bool await_ready() noexcept { return false; }
   template <typename Promise>
   bool await_suspend(std::coroutine_handle<Promise> self) noexcept {
@@ -224,7 +241,7 @@ struct CurrentStop {
 };
 
 // co_await Yield();  Goes to the end of the ready queue (or wherever the policy says).
-class Yield {
+class [[nodiscard]] Yield {
  public:
   bool await_ready() noexcept { return false; }
   template <typename Promise>
