@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "runtime/check.h"
+
 namespace faultline {
 
 // The outermost frame of a spawned task. It carries the task's identity and ends by itself.
@@ -50,19 +52,20 @@ void Scope::Spawn(Task<void> task) {
   Child child = Child::Run(this, std::move(task));
   children_.PushBack(&child.promise());
   ++live_;
+  if (joiner_ != nullptr) joiner_->resumable_.LeaveQueue();
   child.promise().start.Bind(child.handle(), &child.promise().context);
   executor_->MakeReady(&child.promise().start);
 }
 
 void Scope::OnChildEnd() {
   --live_;
-  if (live_ != 0 || joiner_ == nullptr) return;
-  executor_->MakeReady(std::exchange(joiner_, nullptr));
+  if (live_ == 0 && joiner_ != nullptr) joiner_->Wake();
 }
 
 Scope::~Scope() {
   FAULTLINE_CHECK(live_ == 0 || executor_->current() == nullptr)
       << "a scope ended with " << live_ << " live tasks: join it first";
+  if (joiner_ != nullptr) joiner_->scope_ = nullptr;
   while (ListNode* node = children_.front()) {
     auto& promise = static_cast<Child::promise_type&>(*node);
     std::coroutine_handle<Child::promise_type>::from_promise(promise).destroy();

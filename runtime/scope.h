@@ -10,14 +10,20 @@
 // that is our bug. A scope that dies because its frame is destroyed while suspended (a simulated
 // crash, the end of a world) destroys its children with it; they are not resumed again.
 //
-// States:  open --Join--> joining --last child ends--> joined. Spawning is allowed until joined.
+// States:  open --Join--> joining --the last child has ended, the joiner runs--> open
+// Invariant: the joiner is in the ready queue exactly while no child is alive. A task that is
+// spawned before the joiner runs takes it out again: `Join` returns when nobody is left, not when
+// nobody was.
 #ifndef FAULTLINE_RUNTIME_SCOPE_H_
 #define FAULTLINE_RUNTIME_SCOPE_H_
 
 #include <coroutine>
 #include <cstddef>
 
+#include "runtime/check.h"
+#include "runtime/executor.h"
 #include "runtime/list.h"
+#include "runtime/stop.h"
 #include "runtime/task.h"
 
 namespace faultline {
@@ -40,7 +46,7 @@ class Scope {
   StopToken stop_token() { return stop_.token(); }
 
   // Returns when no child is left. Not cancellable: a stop request reaches the children, whose end
-  // it awaits. One joiner at a time.
+  // it awaits. One joiner at a time. The scope may be used again afterwards.
   class JoinOp;
   JoinOp Join();
 
@@ -56,7 +62,7 @@ class Scope {
   StopSource stop_;
   List<ListNode> children_;
   size_t live_ = 0;
-  Resumable* joiner_ = nullptr;
+  JoinOp* joiner_ = nullptr;
 };
 
 class [[nodiscard]] Scope::JoinOp {
@@ -64,21 +70,26 @@ class [[nodiscard]] Scope::JoinOp {
   explicit JoinOp(Scope* scope) : scope_(scope) {}
   JoinOp(const JoinOp&) = delete;
   JoinOp& operator=(const JoinOp&) = delete;
-  ~JoinOp() {
-    if (scope_->joiner_ == &resumable_) scope_->joiner_ = nullptr;
-  }
+  ~JoinOp() { Leave(); }
 
   bool await_ready() noexcept { return scope_->live_ == 0; }
   template <typename Promise>
   void await_suspend(std::coroutine_handle<Promise> self) {
     FAULTLINE_CHECK(scope_->joiner_ == nullptr) << "a scope has one joiner";
     resumable_.Bind(self, self.promise().task);
-    scope_->joiner_ = &resumable_;
+    scope_->joiner_ = this;
   }
-  void await_resume() noexcept {}
+  void await_resume() noexcept { Leave(); }
 
  private:
-  Scope* const scope_;
+  friend class Scope;
+
+  void Wake() { resumable_.task()->executor->MakeReady(&resumable_); }
+  void Leave() {
+    if (scope_ != nullptr && scope_->joiner_ == this) scope_->joiner_ = nullptr;
+  }
+
+  Scope* scope_;  // null if it died first: in a crash, frames die in any order
   Resumable resumable_;
 };
 
