@@ -1,13 +1,15 @@
 // All, Race, Deadline: tasks run together, and tasks run against the clock.
 //
 //   auto [a, b] = co_await All(ReadSide(stream), WriteSide(stream));
-//   auto raced = co_await Race(Serve(stream), WaitFor(&drain));    // raced.first: index of the
-//   first to end absl::Status hello = co_await Deadline(clock, clock->Now() + 10s,
-//   Handshake(stream));
+//
+//   auto raced = co_await Race(Serve(stream), WaitFor(&drain));
+//   if (raced.first == 1) ...                                       // `WaitFor` ended first
+//
+//   absl::Status hello = co_await Deadline(clock, clock->Now() + 10s, Handshake(stream));
 //
 // Each awaits everything that it started: the losers of a race are asked to stop, and what they
 // return is kept, so that bytes which were already transferred are never lost. A stop request to
-// the awaiting task reaches all of them.
+// the awaiting task reaches all of them. The result of a Task<void> is a `std::monostate`.
 #ifndef FAULTLINE_RUNTIME_COMBINE_H_
 #define FAULTLINE_RUNTIME_COMBINE_H_
 
@@ -15,15 +17,21 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <variant>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "runtime/clock.h"
 #include "runtime/scope.h"
+#include "runtime/stop.h"
 #include "runtime/task.h"
 
 namespace faultline {
 namespace internal {
+
+// What is kept of a Task<T>.
+template <typename T>
+using ResultOf = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
 struct NoRace {
   void Finished(size_t) {}
@@ -40,8 +48,14 @@ struct FirstPastThePost {
 };
 
 template <typename T, typename Referee>
-Task<void> StoreInto(std::optional<T>* slot, Referee* referee, size_t index, Task<T> task) {
-  slot->emplace(co_await std::move(task));
+Task<void> StoreInto(std::optional<ResultOf<T>>* slot, Referee* referee, size_t index,
+                     Task<T> task) {
+  if constexpr (std::is_void_v<T>) {
+    co_await std::move(task);
+    slot->emplace();
+  } else {
+    slot->emplace(co_await std::move(task));
+  }
   referee->Finished(index);
 }
 
@@ -57,11 +71,13 @@ const absl::Status& StatusOf(const absl::StatusOr<T>& result) {
   return result.status();
 }
 
-// Stops `source` when the time comes, and remembers that it did.
+// Stops `source` when the time comes, and remembers that it was the clock that did it: a task that
+// was asked to stop earlier and took its time has not exceeded its deadline.
 struct DeadlineTimer : Timer {
   explicit DeadlineTimer(StopSource* source) : Timer(&OnTimer), source(source) {}
   static void OnTimer(Timer* timer) {
     auto* self = static_cast<DeadlineTimer*>(timer);
+    if (self->source->stop_requested()) return;
     self->expired = true;
     self->source->RequestStop();
   }
@@ -73,40 +89,41 @@ struct DeadlineTimer : Timer {
 
 // Runs the tasks together; returns their results when all have ended. None is stopped early.
 template <typename... T>
-Task<std::tuple<T...>> All(Task<T>... tasks) {
-  std::tuple<std::optional<T>...> results;
+Task<std::tuple<internal::ResultOf<T>...>> All(Task<T>... tasks) {
+  using Results = std::tuple<internal::ResultOf<T>...>;
+  std::tuple<std::optional<internal::ResultOf<T>>...> results;
   internal::NoRace referee;
   Scope scope(co_await ThisTask());
   internal::SpawnAll(&scope, &results, &referee, std::index_sequence_for<T...>(), tasks...);
   co_await scope.Join();
-  co_return std::apply([](auto&... slot) { return std::tuple<T...>(*std::move(slot)...); },
-                       results);
+  co_return std::apply([](auto&... slot) { return Results(*std::move(slot)...); }, results);
 }
 
 template <typename... T>
 struct Raced {
-  size_t first;              // index of the task that ended first
-  std::tuple<T...> results;  // of all; a loser's is whatever it made of the stop request
+  size_t first;                                  // index of the task that ended first
+  std::tuple<internal::ResultOf<T>...> results;  // a loser's: what it made of the stop request
 };
 
 // Runs the tasks together; when one ends the others are asked to stop, and awaited.
 template <typename... T>
 Task<Raced<T...>> Race(Task<T>... tasks) {
-  std::tuple<std::optional<T>...> results;
+  static_assert(sizeof...(T) > 0, "a race has a winner");
+  using Results = std::tuple<internal::ResultOf<T>...>;
+  std::tuple<std::optional<internal::ResultOf<T>>...> results;
   Scope scope(co_await ThisTask());
   internal::FirstPastThePost referee{&scope, std::nullopt};
   internal::SpawnAll(&scope, &results, &referee, std::index_sequence_for<T...>(), tasks...);
   co_await scope.Join();
   co_return std::apply(
-      [&](auto&... slot) {
-        return Raced<T...>{*referee.first, std::tuple<T...>(*std::move(slot)...)};
-      },
+      [&](auto&... slot) { return Raced<T...>{*referee.first, Results(*std::move(slot)...)}; },
       results);
 }
 
-// Runs `task`, of type Task<absl::Status> or Task<absl::StatusOr<U>>; asks it to stop at `when`. A
-// result that came in spite of the request is kept; Cancelled because of it becomes
-// DeadlineExceeded.
+// Runs `task`, of type Task<absl::Status> or Task<absl::StatusOr<U>>; asks it to stop at `when`,
+// and awaits it. A result that came in spite of the request is kept; Cancelled because of it
+// becomes DeadlineExceeded. Cancelled stays Cancelled if the awaiting task was asked to stop before
+// `when`.
 template <typename T>
 Task<T> Deadline(Clock* clock, MonotonicTime when, Task<T> task) {
   StopSource stop(co_await CurrentStop());
