@@ -1,11 +1,10 @@
 // Channel<T>: a bounded first-in first-out queue between tasks of one shard.
 //
 //   Channel<Frozen> outbox(256);
-//   if (!outbox.TrySend(message)) ...                            // full: never suspends
-//   absl::Status sent = co_await outbox.Send(std::move(message));   // waits for room
+//   if (!outbox.TrySend(message)) ...                              // full: never suspends
+//   absl::Status sent = co_await outbox.Send(std::move(message));  // waits for room
 //   absl::StatusOr<Frozen> next = co_await outbox.Receive();       // waits for an item
-//   outbox.Close();                                                // receivers drain, then see the
-//   end
+//   outbox.Close();                              // receivers drain, then see the end
 //
 // Items are handed over directly: an item given to a receiver belongs to it even if a stop is
 // requested before it runs; an item whose send was cancelled was not sent. Senders and receivers
@@ -25,6 +24,7 @@
 #include "absl/status/statusor.h"
 #include "runtime/check.h"
 #include "runtime/list.h"
+#include "runtime/stop.h"
 #include "runtime/wait.h"
 
 namespace faultline {
@@ -119,11 +119,11 @@ class [[nodiscard]] Channel<T>::SendOp : public ListNode, private Wait {
     Bind(self);
     if (stop.stop_requested()) {
       status_ = absl::CancelledError("stop requested");
-      return false;
+      return CompleteAtOnce();
     }
     if (channel_->closed_) {
       status_ = ClosedForSend();
-      return false;
+      return CompleteAtOnce();
     }
     if (channel_->TrySend(item_)) return CompleteAtOnce();
     channel_->senders_.PushBack(this);
@@ -162,7 +162,7 @@ class [[nodiscard]] Channel<T>::ReceiveOp : public ListNode, private Wait {
     Bind(self);
     if (stop.stop_requested()) {
       status_ = absl::CancelledError("stop requested");
-      return false;
+      return CompleteAtOnce();
     }
     if (channel_->size_ > 0) {
       item_.emplace(channel_->PopAndRefill());
@@ -170,7 +170,7 @@ class [[nodiscard]] Channel<T>::ReceiveOp : public ListNode, private Wait {
     }
     if (channel_->closed_) {
       status_ = EndOfItems();
-      return false;
+      return CompleteAtOnce();
     }
     channel_->receivers_.PushBack(this);
     Suspend(stop);

@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "runtime/stop.h"
 #include "runtime/time.h"
 #include "runtime/wait.h"
 
@@ -95,11 +96,11 @@ class [[nodiscard]] Clock::SleepOp : private Timer, private Wait {
   template <typename Promise>
   bool await_suspend(std::coroutine_handle<Promise> self) {
     StopToken stop = self.promise().stop;
+    Bind(self);
     if (stop.stop_requested()) {
       cancelled_ = true;
-      return false;
+      return CompleteAtOnce();
     }
-    Bind(self);
     Arm(clock_, wake_at_);
     Suspend(stop);
     return true;

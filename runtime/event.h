@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "runtime/list.h"
+#include "runtime/stop.h"
 #include "runtime/wait.h"
 
 namespace faultline {
@@ -26,7 +27,7 @@ class Event {
   void Reset() { set_ = false; }
 
   // Completes at once if the event is set, even after a stop request. Errors: Cancelled.
-  // The event must outlive the wait.
+  // The event must outlive the wait, unless both die in the same crash.
   inline WaitOp Wait();
 
  private:
@@ -38,15 +39,16 @@ class [[nodiscard]] Event::WaitOp : public ListNode, private faultline::Wait {
  public:
   explicit WaitOp(Event* event) : event_(event) {}
 
-  bool await_ready() noexcept { return event_->set_; }
+  bool await_ready() noexcept { return false; }
   template <typename Promise>
   bool await_suspend(std::coroutine_handle<Promise> self) {
     StopToken stop = self.promise().stop;
+    Bind(self);
+    if (event_->set_) return CompleteAtOnce();
     if (stop.stop_requested()) {
       cancelled_ = true;
-      return false;
+      return CompleteAtOnce();
     }
-    Bind(self);
     event_->waiters_.PushBack(this);
     Suspend(stop);
     return true;

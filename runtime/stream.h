@@ -1,17 +1,15 @@
 // Stream and Listener: connected byte streams (TCP, Unix), and what accepts them.
 //
-//   absl::StatusOr<size_t> read = co_await stream->Read(buffer);        // 0: the peer has
-//   half-closed absl::StatusOr<size_t> written = co_await stream->Write(bytes);     // may be fewer
-//   than given
+//   absl::StatusOr<size_t> read = co_await stream->Read(buffer);     // 0: the peer has half-closed
+//   absl::StatusOr<size_t> written = co_await stream->Write(bytes);  // may be fewer than given
 //
 // The three ways to end are different calls:
 //   ShutdownWrite  half-close: the peer reads everything written, then the end; reading goes on
 //   Close          orderly close: what was written is still delivered; unread input makes the
-//   kernel
-//                  send RST instead of FIN, as close(2) does
+//                  kernel send RST instead of FIN, as close(2) does
 //   Abort          RST at once; what was not delivered is dropped. A stream that is destroyed
-//   without
-//                  `Close` is aborted, so that a crash of ours never looks like a clean end.
+//                  without `Close` is aborted, so that a crash of ours never looks like a clean
+//                  end.
 #ifndef FAULTLINE_RUNTIME_STREAM_H_
 #define FAULTLINE_RUNTIME_STREAM_H_
 
@@ -21,6 +19,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "runtime/check.h"
 #include "runtime/endpoint.h"
 #include "runtime/task.h"
 #include "runtime/transfer.h"
@@ -33,13 +32,13 @@ class WriteOp;
 class Stream {
  public:
   // Aborts unless closed. No operation may be pending, unless the frame that awaits it is being
-  // destroyed.
+  // destroyed too, before or after: what is pending fails with ECANCELED.
   virtual ~Stream() = default;
 
   // One read and one write may be pending at a time; a second is our bug and is refused loudly.
-  // `buffers` and what they point to stay valid until completion (transfer.h). At most IOV_MAX
-  // (1024) buffers. Errors of reads: Cancelled; ECONNRESET, ETIMEDOUT and the like (errors.h);
-  // FailedPrecondition after `Close`.
+  // `buffers` and what they point to stay valid until completion (transfer.h). At least one byte,
+  // at most IOV_MAX (1024) buffers: 0 bytes read always means the end. Errors of reads: Cancelled;
+  // ECONNRESET, ETIMEDOUT and the like (errors.h); FailedPrecondition after `Close`.
   inline ReadOp Read(std::span<std::byte> buffer);
   inline ReadOp ReadVector(std::span<const iovec> buffers);
   // Errors of writes: as reads, and EPIPE after a half-close of ours or a reset. SIGPIPE is never
@@ -94,6 +93,7 @@ class [[nodiscard]] ReadOp : public Transfer {
   bool await_ready() noexcept { return false; }
   template <typename Promise>
   bool await_suspend(std::coroutine_handle<Promise> self) {
+    FAULTLINE_CHECK(HoldsBytes()) << "a read has room for at least one byte";
     return Begin(self, [this] { return stream_->StartRead(this); });
   }
   absl::StatusOr<size_t> await_resume() { return TakeResult(); }
@@ -117,6 +117,7 @@ class [[nodiscard]] WriteOp : public Transfer {
   bool await_ready() noexcept { return false; }
   template <typename Promise>
   bool await_suspend(std::coroutine_handle<Promise> self) {
+    FAULTLINE_CHECK(HoldsBytes()) << "a write has at least one byte";
     return Begin(self, [this] { return stream_->StartWrite(this); });
   }
   absl::StatusOr<size_t> await_resume() { return TakeResult(); }

@@ -2,17 +2,16 @@
 //
 // The contract, in every world:
 //  1. An operation and the buffers that it names belong to the backend from `co_await` until it
-//  completes.
-//     Only then may the buffers be read, changed or freed.
-//  2. It transfers at least one byte, or fails, or (reads) finds the end of the stream: 0 bytes.
-//  Fewer
-//     bytes than asked for is success.
+//     completes. Only then may the buffers be read, changed or freed.
+//  2. On a stream it transfers at least one byte, or fails, or (reads) finds the end of the stream:
+//     0 bytes. Fewer bytes than asked for is success. A datagram is transferred whole; it may be
+//     empty.
 //  3. A stop request asks the backend to cancel. If bytes were already transferred the operation
-//  reports them
-//     and succeeds; otherwise it fails with Cancelled and nothing was transferred.
+//     reports them and succeeds; otherwise it fails with Cancelled and nothing was transferred.
 //  4. If the awaiting frame is destroyed while an operation is pending, the backend lets go of it
-//  and of its
-//     buffers before the destructor returns.
+//     and of its buffers before the destructor returns. If the socket is destroyed first (frames
+//     die in any order in a crash), its destructor fails what is pending, so that nothing points at
+//     it.
 //  5. Nothing is allocated: the object lies in the awaiting frame.
 #ifndef FAULTLINE_RUNTIME_TRANSFER_H_
 #define FAULTLINE_RUNTIME_TRANSFER_H_
@@ -32,7 +31,7 @@ namespace faultline {
 // The backend's view of an operation in flight.
 class Transfer : protected Wait {
  public:
-  // The buffers, in order. There is at least one, and together they hold at least one byte.
+  // The buffers, in order. There is at least one. On streams they hold at least one byte together.
   std::span<const iovec> buffers() const { return buffers_; }
   // Their total length in bytes.
   size_t capacity() const {
@@ -69,11 +68,18 @@ class Transfer : protected Wait {
     Bind(self);
     if (stop.stop_requested()) {
       status_ = absl::CancelledError("stop requested");
-      return false;
+      return CompleteAtOnce();
     }
     if (start()) return CompleteAtOnce();
     Suspend(stop);
     return true;
+  }
+
+  bool HoldsBytes() const {
+    for (const iovec& buffer : buffers_) {
+      if (buffer.iov_len > 0) return true;
+    }
+    return false;
   }
 
   absl::StatusOr<size_t> TakeResult() {

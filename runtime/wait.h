@@ -7,6 +7,9 @@
 //
 // States:  idle --Suspend--> pending --Complete--> completed --the loop--> resumed
 // Invariant: `OnStop` is called only while pending, at most once.
+//
+// What need not wait (an event that is set, a stop that was requested already) completes without
+// suspending, but only so many times in a row: see `CompleteAtOnce`.
 #ifndef FAULTLINE_RUNTIME_WAIT_H_
 #define FAULTLINE_RUNTIME_WAIT_H_
 
@@ -52,8 +55,8 @@ class Wait {
     resumable_.task()->executor->MakeReady(&resumable_);
   }
 
-  // For what completed without waiting. True: go through the ready queue, others must have their
-  // turn.
+  // For what completed without waiting, well or not. True: go through the ready queue, others must
+  // have their turn. A loop that retries after Cancelled starves nobody, and is seen as a livelock.
   bool CompleteAtOnce() {
     Executor* executor = resumable_.task()->executor;
     if (executor->TakeSyncBudget()) return false;
