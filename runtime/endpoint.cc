@@ -88,6 +88,8 @@ Endpoint Endpoint::Ipv6Loopback(uint16_t port) {
 }
 
 absl::StatusOr<Endpoint> Endpoint::Parse(std::string_view text) {
+  if (text.find('\0') != std::string_view::npos)
+    return BadEndpoint(text, "it contains a zero byte");
   constexpr std::string_view kUnixPrefix = "unix:";
   if (text.starts_with(kUnixPrefix)) return ParseUnix(text, text.substr(kUnixPrefix.size()));
   size_t colon = text.rfind(':');

@@ -4,7 +4,8 @@
 //   Endpoint::Parse("unix:/run/ledger.sock")
 //
 // A value: copied, compared, ordered. A Unix path that starts with '@' is in Linux's abstract
-// namespace (unix(7)). Text of the form that `ToString` gives parses back to the same endpoint.
+// namespace (unix(7)). What `ToString` makes of an address or a path parses back to the same
+// endpoint.
 #ifndef FAULTLINE_RUNTIME_ENDPOINT_H_
 #define FAULTLINE_RUNTIME_ENDPOINT_H_
 

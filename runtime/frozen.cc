@@ -43,7 +43,10 @@ class BufferPool::Core {
   BufferBlock* Take(size_t size) {
     size_t index = ClassOf(size);
     references_.fetch_add(1, std::memory_order_relaxed);
-    if (index >= kClasses) return NewBlock((size + kBufferAlignment - 1) & ~(kBufferAlignment - 1));
+    if (index >= kClasses) {
+      FAULTLINE_CHECK(size <= kMaxSize) << "no buffer has " << size << " bytes";
+      return NewBlock((size + kBufferAlignment - 1) & ~(kBufferAlignment - 1));
+    }
     BufferBlock*& head = free_[index];
     if (head == nullptr) head = returned_[index].exchange(nullptr, std::memory_order_acquire);
     if (head == nullptr) return NewBlock(kBufferAlignment << index);
@@ -58,10 +61,9 @@ class BufferPool::Core {
   void GiveBack(BufferBlock* block) {
     size_t index = ClassOf(block->capacity);
     if (closed_.load(std::memory_order_acquire) || index >= kClasses ||
-        cached_bytes_.load(std::memory_order_relaxed) + block->capacity > max_cached_bytes_) {
+        !ReserveCache(block->capacity)) {
       DeleteBlock(block);
     } else {
-      cached_bytes_.fetch_add(block->capacity, std::memory_order_relaxed);
       FAULTLINE_POISON(block->data, block->capacity);
       BufferBlock* head = returned_[index].load(std::memory_order_relaxed);
       do {
@@ -81,12 +83,23 @@ class BufferPool::Core {
 
  private:
   static constexpr size_t kClasses = 9;  // 4 KiB << 8 is 1 MiB
+  static constexpr size_t kMaxSize = SIZE_MAX / 2;
 
   ~Core() {
     for (size_t i = 0; i < kClasses; ++i) {
       DeleteAll(free_[i]);
       DeleteAll(returned_[i].load(std::memory_order_acquire));
     }
+  }
+
+  // Counts first and looks then, so that threads that give back at once cannot pass the limit
+  // together.
+  bool ReserveCache(size_t bytes) {
+    if (cached_bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes <= max_cached_bytes_) {
+      return true;
+    }
+    cached_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+    return false;
   }
 
   static size_t ClassOf(size_t size) {

@@ -8,6 +8,8 @@
 #ifndef FAULTLINE_RUNTIME_LIST_H_
 #define FAULTLINE_RUNTIME_LIST_H_
 
+#include "runtime/check.h"
+
 namespace faultline {
 
 class ListNode {
@@ -59,6 +61,7 @@ class List {
 
   void PushBack(T* item) {
     ListNode* node = item;
+    FAULTLINE_CHECK(!node->linked()) << "a node is in one list at a time";
     node->prev_ = head_.prev_;
     node->next_ = &head_;
     head_.prev_->next_ = node;

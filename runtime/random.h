@@ -32,10 +32,13 @@ class Random {
     FAULTLINE_CHECK(bound > 0) << "nothing lies below zero";
     return static_cast<uint64_t>((static_cast<unsigned __int128>(Next()) * bound) >> 64);
   }
-  // Uniform in [low, high].
+  // Uniform in [low, high]; low <= high, and less than all 2^64 values.
   Duration Between(Duration low, Duration high) {
-    return low +
-           Duration(static_cast<int64_t>(Below(static_cast<uint64_t>((high - low).count()) + 1)));
+    FAULTLINE_CHECK(low <= high) << "a range runs upwards";
+    // Unsigned: a range over more than half of all values has a width that no Duration can hold.
+    uint64_t first = static_cast<uint64_t>(low.count());
+    uint64_t width = static_cast<uint64_t>(high.count()) - first + 1;
+    return Duration(static_cast<int64_t>(first + Below(width)));
   }
   bool Chance(Ratio ratio) { return Below(ratio.denominator) < ratio.numerator; }
 };
