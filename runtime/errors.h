@@ -1,7 +1,8 @@
 // Errors of the world as `absl::Status`, with the errno kept.
 //
-//   return ErrnoStatus(errno, "bind 127.0.0.1:80");   // PERMISSION_DENIED: bind 127.0.0.1:80:
-//   EACCES (Permission denied) if (ErrnoOf(status) == EADDRINUSE) ...
+//   return ErrnoStatus(errno, "bind 127.0.0.1:80");
+//       // PERMISSION_DENIED: bind 127.0.0.1:80: EACCES (Permission denied)
+//   if (ErrnoOf(status) == EADDRINUSE) ...
 //
 // The code follows errno(3): ECONNREFUSED, ECONNRESET, EPIPE, ENETUNREACH, EHOSTUNREACH and their
 // like are Unavailable; ETIMEDOUT is DeadlineExceeded; EMFILE, ENFILE, ENOBUFS, ENOMEM,

@@ -13,7 +13,7 @@ void ReadyQueue::MoveTo(ReadyQueue* to, const Executor* executor) {
   }
 }
 
-// Policies see a dense vector in the order of arrival, so that an index means the same in each run.
+// Policies see a dense vector, so that an index means the same in each run.
 void ReadyQueue::Compact() {
   if (items_.size() == live_) return;  // nothing was taken out since the last time
   size_t kept = 0;

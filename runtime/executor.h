@@ -63,7 +63,8 @@ class Resumable {
 class SchedulingPolicy {
  public:
   virtual ~SchedulingPolicy() = default;
-  // Returns an index into `ready`; no element is null.
+  // Returns an index into `ready`; no element is null. Their order is a function of the run alone,
+  // but not that of arrival: the last one takes the place of the one that was picked.
   virtual size_t Pick(const std::vector<Resumable*>& ready) = 0;
 };
 
@@ -138,7 +139,8 @@ inline void Resumable::LeaveQueue() {
 
 class Executor {
  public:
-  // `ready` must outlive the executor. `label` is for the loop that owns it: which of its executors this is.
+  // `ready` must outlive the executor. `label` is for the loop that owns it: which of its executors
+  // this is.
   explicit Executor(ReadyQueue* ready, uint32_t label = 0) : ready_(ready), label_(label) {}
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;

@@ -1,8 +1,9 @@
 // Network: makes sockets. The seam between the worlds: the transports see this and nothing below
 // it.
 //
-//   absl::StatusOr<std::unique_ptr<Listener>> listener = network->Listen(Endpoint::Ipv4Loopback(0),
-//   {}); absl::StatusOr<std::unique_ptr<Stream>> stream =
+//   absl::StatusOr<std::unique_ptr<Listener>> listener =
+//       network->Listen(Endpoint::Ipv4Loopback(0), {});
+//   absl::StatusOr<std::unique_ptr<Stream>> stream =
 //       co_await Deadline(clock, clock->Now() + 5s, network->Connect(peer, {}));
 #ifndef FAULTLINE_RUNTIME_NETWORK_H_
 #define FAULTLINE_RUNTIME_NETWORK_H_
@@ -33,10 +34,9 @@ struct ConnectOptions {
 
 struct ListenOptions {
   StreamOptions stream;
-  int backlog = 1024;  // listen(2)
-  bool reuse_address =
-      true;             // SO_REUSEADDR: bind in spite of TIME_WAIT. SO_REUSEPORT is never set.
-  bool v6_only = true;  // IPV6_V6ONLY, for IPv6 listeners
+  int backlog = 1024;         // listen(2)
+  bool reuse_address = true;  // SO_REUSEADDR: bind in spite of TIME_WAIT; never SO_REUSEPORT
+  bool v6_only = true;        // IPV6_V6ONLY, for IPv6 listeners
 };
 
 struct BindOptions {

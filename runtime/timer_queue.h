@@ -1,7 +1,8 @@
 // TimerQueue: the timers of one clock on one structure, ordered by (time, order of arming).
 //
-// For clocks: epoll's loop and a simulated process keep theirs here. A 4-ary heap with the timer's own `clock_slot` as
-// its position, so that disarming costs O(log n) and nothing is allocated once the vector has grown.
+// For clocks: epoll's loop and a simulated process keep theirs here. A 4-ary heap with the timer's
+// own `clock_slot` as its position, so that disarming costs O(log n) and nothing is allocated once
+// the vector has grown.
 #ifndef FAULTLINE_RUNTIME_TIMER_QUEUE_H_
 #define FAULTLINE_RUNTIME_TIMER_QUEUE_H_
 
@@ -24,7 +25,9 @@ class TimerQueue {
   bool empty() const { return heap_.empty(); }
   size_t size() const { return heap_.size(); }
   // Of the first timer; kInfiniteFuture if there is none.
-  MonotonicTime next_time() const { return heap_.empty() ? kInfiniteFuture : heap_.front()->when(); }
+  MonotonicTime next_time() const {
+    return heap_.empty() ? kInfiniteFuture : heap_.front()->when();
+  }
 
   void Add(Timer* timer) {
     timer->clock_sequence = ++last_sequence_;
