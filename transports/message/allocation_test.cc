@@ -15,7 +15,7 @@
 #include "transports/testing/counting_allocator.h"
 #include "transports/testing/memory_stream.h"
 #include "transports/testing/samples.h"
-#include "transports/testing/test_loop.h"
+#include "transports/testing/task_runner.h"
 
 namespace faultline::message {
 namespace {
@@ -23,7 +23,7 @@ namespace {
 using testing::AllocatedBlocks;
 using testing::MakeMemoryStreams;
 using testing::Sample;
-using testing::TestLoop;
+using testing::TaskRunner;
 
 // A header that announces `size` bytes, sealed.
 std::vector<std::byte> HeaderOfSize(BufferPool* pool, uint32_t size) {
@@ -37,7 +37,7 @@ std::vector<std::byte> HeaderOfSize(BufferPool* pool, uint32_t size) {
 // The largest block that reading such a header took, with a maximum of 1 MiB.
 size_t LargestBlockFor(uint32_t size, FrameError expected) {
   BufferPool pool;
-  TestLoop loop;
+  TaskRunner loop;
   auto [peer, stream] = MakeMemoryStreams();
   FrameReader<Stream> reader(stream.get(), &pool, {.receive_buffer_bytes = 4096});
   peer->Inject(HeaderOfSize(&pool, size));
@@ -100,7 +100,7 @@ Task<void> Rounds(Traffic* traffic, int rounds, absl::Status* status) {
 // Blocks taken by the second hundred of rounds of `bodies`.
 size_t BlocksWhenWarm(const std::vector<size_t>& bodies, testing::MemoryPipeOptions options) {
   BufferPool pool;
-  TestLoop loop;
+  TaskRunner loop;
   auto [first, second] = MakeMemoryStreams(std::move(options));
   FrameWriter<Stream> writer(first.get());
   FrameReader<Stream> reader(second.get(), &pool, {});

@@ -19,7 +19,7 @@
 #include "transports/message/frame_writer.h"
 #include "transports/testing/memory_stream.h"
 #include "transports/testing/samples.h"
-#include "transports/testing/test_loop.h"
+#include "transports/testing/task_runner.h"
 
 namespace faultline::message {
 namespace {
@@ -29,7 +29,7 @@ using testing::MemoryPipeOptions;
 using testing::MemoryStream;
 using testing::Sample;
 using testing::TagOf;
-using testing::TestLoop;
+using testing::TaskRunner;
 
 constexpr size_t kMax = 4096;
 
@@ -69,7 +69,7 @@ struct Fixture {
   }
 
   BufferPool pool;
-  TestLoop loop;
+  TaskRunner loop;
   std::pair<std::unique_ptr<MemoryStream>, std::unique_ptr<MemoryStream>> streams;
   MemoryStream& stream;
   MemoryStream& peer;

@@ -51,7 +51,8 @@
 
 namespace faultline::message {
 
-// Where bytes come from: `Stream`, or anything else that reads as it does (transfer.h).
+// Where bytes come from: `Stream`, or anything else that reads as it does (transfer.h). One that
+// has `OnCleanEnd()` is told, once, that the stream has ended between two frames.
 template <typename T>
 concept ByteSource = requires(T source, std::span<const iovec> buffers) {
   { source.ReadVector(buffers).await_resume() } -> std::same_as<absl::StatusOr<size_t>>;
@@ -79,7 +80,7 @@ class FrameReader {
       if (next.has_value()) co_return pending.Done(*std::move(next));
       absl::StatusOr<size_t> read = co_await source_->ReadVector(frames_.BeginRead(&buffers));
       absl::Status status = frames_.OnRead(read);
-      if (!status.ok()) co_return pending.Done(std::move(status));
+      if (!status.ok()) co_return pending.Done(Ended(std::move(status)));
     }
   }
 
@@ -110,6 +111,14 @@ class FrameReader {
    private:
     FrameBuffer* frames_;
   };
+
+  // Tells the source of a clean end, if it wants to know.
+  absl::Status Ended(absl::Status status) {
+    if constexpr (requires { source_->OnCleanEnd(); }) {
+      if (frames_.closed_cleanly()) source_->OnCleanEnd();
+    }
+    return status;
+  }
 
   Source* source_;
   FrameBuffer frames_;

@@ -15,7 +15,7 @@
 #include "transports/message/frame_reader.h"
 #include "transports/testing/memory_stream.h"
 #include "transports/testing/samples.h"
-#include "transports/testing/test_loop.h"
+#include "transports/testing/task_runner.h"
 
 namespace faultline::message {
 namespace {
@@ -24,7 +24,7 @@ using testing::MakeMemoryStreams;
 using testing::MemoryPipeOptions;
 using testing::Sample;
 using testing::TagOf;
-using testing::TestLoop;
+using testing::TaskRunner;
 
 constexpr size_t kMax = size_t{1} << 20;
 
@@ -33,7 +33,7 @@ constexpr size_t kMax = size_t{1} << 20;
 std::vector<uint64_t> ReadCancelling(std::span<const std::byte> wire, size_t piece,
                                      size_t buffer_bytes, bool late, size_t* cancelled) {
   BufferPool pool;
-  TestLoop loop;
+  TaskRunner loop;
   auto [peer, stream] = MakeMemoryStreams(MemoryPipeOptions{.hold_completions = late});
   FrameReader<Stream> reader(stream.get(), &pool, {.receive_buffer_bytes = buffer_bytes});
   std::vector<uint64_t> tags;
@@ -89,7 +89,7 @@ TEST(CancelledRead, LosesNothingAtAnySuspension) {
 // What the read had got when the stop came is given out, not thrown away with the Cancelled.
 TEST(CancelledRead, AMessageThatWasCompleteIsReturned) {
   BufferPool pool;
-  TestLoop loop;
+  TaskRunner loop;
   auto [peer, stream] = MakeMemoryStreams(MemoryPipeOptions{.hold_completions = true});
   FrameReader<Stream> reader(stream.get(), &pool, {});
   auto read = loop.Start(reader.ReadMessage(kMax));
@@ -103,7 +103,7 @@ TEST(CancelledRead, AMessageThatWasCompleteIsReturned) {
 
 TEST(CancelledRead, CancelledIsNotFinal) {
   BufferPool pool;
-  TestLoop loop;
+  TaskRunner loop;
   auto [peer, stream] = MakeMemoryStreams();
   FrameReader<Stream> reader(stream.get(), &pool, {});
   for (int i = 0; i < 3; ++i) {
@@ -121,7 +121,7 @@ TEST(CancelledRead, CancelledIsNotFinal) {
 // An abort from our own other half must not look like a stop request.
 TEST(CancelledRead, AnAbortOfOursIsFinalAndNotCancelled) {
   BufferPool pool;
-  TestLoop loop;
+  TaskRunner loop;
   auto [peer, stream] = MakeMemoryStreams();
   FrameReader<Stream> reader(stream.get(), &pool, {});
   auto read = loop.Start(reader.ReadMessage(kMax));
@@ -135,7 +135,7 @@ TEST(CancelledRead, AnAbortOfOursIsFinalAndNotCancelled) {
 
 TEST(CancelledRead, AnAbandonedReadIsFinal) {
   BufferPool pool;
-  TestLoop loop;
+  TaskRunner loop;
   auto [peer, stream] = MakeMemoryStreams();
   FrameReader<Stream> reader(stream.get(), &pool, {});
   auto read = loop.Start(reader.ReadMessage(kMax));

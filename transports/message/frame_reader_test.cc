@@ -17,7 +17,7 @@
 #include "transports/message/frame_error.h"
 #include "transports/testing/memory_stream.h"
 #include "transports/testing/samples.h"
-#include "transports/testing/test_loop.h"
+#include "transports/testing/task_runner.h"
 
 namespace faultline::message {
 namespace {
@@ -27,7 +27,7 @@ using testing::MemoryPipeOptions;
 using testing::MemoryStream;
 using testing::Sample;
 using testing::TagOf;
-using testing::TestLoop;
+using testing::TaskRunner;
 
 constexpr size_t kMax = size_t{1} << 20;
 using Result = absl::StatusOr<Message>;
@@ -59,7 +59,7 @@ struct Fixture {
   }
 
   BufferPool pool;
-  TestLoop loop;
+  TaskRunner loop;
   std::pair<std::unique_ptr<MemoryStream>, std::unique_ptr<MemoryStream>> streams;
   MemoryStream& peer;
   MemoryStream& stream;

@@ -10,16 +10,19 @@
 // The contract of the five types is told in transports/message/concepts.h. Frames are handed to the
 // kernel without a copy, at most 512 in one sendmsg(2); one recvmsg(2) takes as many as there are.
 //
-// The end of a connection whose halves have moved into tasks: when both halves are gone the stream
-// is closed in an orderly way if writing was finished and reading had come to a clean end, and
-// aborted otherwise, so that a crash never looks like a clean end. To close it at another moment,
-// `Reunite` the halves.
+// When writing was finished and reading has come to a clean end the conversation is over, and the
+// stream is closed there and then, whoever holds the halves. A connection that is destroyed before,
+// both halves of it, is aborted, so that a crash never looks like a clean end. To close it at
+// another moment, `Reunite` the halves.
 #ifndef FAULTLINE_TRANSPORTS_TCP_TCP_H_
 #define FAULTLINE_TRANSPORTS_TCP_TCP_H_
+
+#include <sys/uio.h>
 
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -43,16 +46,33 @@ struct ConnectionOptions {
 };
 
 namespace internal {
-struct Shared;
+
+// The stream of two halves. Closes it when both directions have ended.
+class SharedStream {
+ public:
+  explicit SharedStream(std::unique_ptr<Stream> stream) : stream_(std::move(stream)) {}
+
+  Stream* stream() const { return stream_.get(); }
+
+  ReadOp ReadVector(std::span<const iovec> buffers) { return stream_->ReadVector(buffers); }
+  WriteOp WriteVector(std::span<const iovec> buffers) { return stream_->WriteVector(buffers); }
+  absl::Status ShutdownWrite();
+  void OnCleanEnd();
+  void Abort() { stream_->Abort(); }
+
+ private:
+  absl::Status CloseIfOver();
+
+  const std::unique_ptr<Stream> stream_;
+  bool write_finished_ = false;
+  bool read_ended_ = false;
+};
+
 }  // namespace internal
 
 // The reading half. Destroying it does not end the other half.
 class Reader {
  public:
-  Reader(Reader&&) noexcept = default;
-  Reader& operator=(Reader&& other) noexcept;
-  ~Reader();
-
   Task<absl::StatusOr<message::Message>> ReadMessage(size_t max_message_size) {
     return frames_.ReadMessage(max_message_size);
   }
@@ -61,41 +81,35 @@ class Reader {
   }
 
   // RST, now: the other half ends too.
-  void Abort();
+  void Abort() { shared_->Abort(); }
 
  private:
   friend class Connection;
-  Reader(std::shared_ptr<internal::Shared> shared, BufferPool* pool,
-         const ConnectionOptions& options);
+  Reader(std::shared_ptr<internal::SharedStream> shared, BufferPool* pool,
+         const ConnectionOptions& options)
+      : shared_(std::move(shared)), frames_(shared_.get(), pool, options.reader, options.bugs) {}
 
-  void Leave();
-
-  std::shared_ptr<internal::Shared> shared_;  // the two halves live in different tasks
-  message::FrameReader<Stream> frames_;
+  std::shared_ptr<internal::SharedStream> shared_;  // the two halves live in different tasks
+  message::FrameReader<internal::SharedStream> frames_;
 };
 
 // The writing half. Destroying it without `FinishWrites` leaves the peer without an end until the
 // other half goes as well.
 class Writer {
  public:
-  Writer(Writer&&) noexcept = default;
-  Writer& operator=(Writer&& other) noexcept;
-  ~Writer();
-
   Task<absl::Status> SendBatch(FrozenBatch* batch) { return frames_.SendBatch(batch); }
   absl::Status FinishWrites() { return frames_.FinishWrites(); }
 
   // RST, now: the other half ends too.
-  void Abort();
+  void Abort() { shared_->Abort(); }
 
  private:
   friend class Connection;
-  Writer(std::shared_ptr<internal::Shared> shared, const ConnectionOptions& options);
+  Writer(std::shared_ptr<internal::SharedStream> shared, const ConnectionOptions& options)
+      : shared_(std::move(shared)), frames_(shared_.get(), options.bugs) {}
 
-  void Leave();
-
-  std::shared_ptr<internal::Shared> shared_;  // the two halves live in different tasks
-  message::FrameWriter<Stream> frames_;
+  std::shared_ptr<internal::SharedStream> shared_;  // the two halves live in different tasks
+  message::FrameWriter<internal::SharedStream> frames_;
 };
 
 class Connection {
@@ -116,19 +130,21 @@ class Connection {
   }
   Task<absl::Status> SendBatch(FrozenBatch* batch) { return writer_.SendBatch(batch); }
 
-  Endpoint local_address() const;
-  Endpoint peer_address() const;
+  Endpoint local_address() const { return stream()->local_address(); }
+  Endpoint peer_address() const { return stream()->peer_address(); }
 
   // No read or send is pending. What was sent is still delivered, unless input was left unread:
   // then the kernel sends RST, as close(2) does.
-  absl::Status Close();
-  void Abort();
+  absl::Status Close() { return stream()->Close(); }
+  void Abort() { stream()->Abort(); }
 
  private:
-  Connection(std::shared_ptr<internal::Shared> shared, BufferPool* pool,
+  Connection(std::shared_ptr<internal::SharedStream> shared, BufferPool* pool,
              const ConnectionOptions& options);
   Connection(Reader reader, Writer writer)
       : reader_(std::move(reader)), writer_(std::move(writer)) {}
+
+  Stream* stream() const { return reader_.shared_->stream(); }
 
   Reader reader_;
   Writer writer_;

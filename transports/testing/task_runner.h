@@ -1,13 +1,13 @@
-// TestLoop: runs tasks until none is ready.
+// TaskRunner: runs tasks until none is ready, and hands out what they return.
 //
-//   TestLoop loop;
+//   TaskRunner loop;
 //   Started<absl::StatusOr<Message>> read = loop.Start(reader.ReadMessage(kMax));
 //   loop.Run();
 //   EXPECT_FALSE(read.done());           // it waits for bytes
 //
 //   absl::Status sent = loop.Await(writer.SendBatch(&batch));     // must end by itself
-#ifndef FAULTLINE_TRANSPORTS_TESTING_TEST_LOOP_H_
-#define FAULTLINE_TRANSPORTS_TESTING_TEST_LOOP_H_
+#ifndef FAULTLINE_TRANSPORTS_TESTING_TASK_RUNNER_H_
+#define FAULTLINE_TRANSPORTS_TESTING_TASK_RUNNER_H_
 
 #include <cstddef>
 #include <memory>
@@ -35,7 +35,7 @@ class Started {
   void RequestStop() { state_->stop.RequestStop(); }
 
  private:
-  friend class TestLoop;
+  friend class TaskRunner;
   struct State {
     StopSource stop;
     std::optional<T> result;
@@ -43,9 +43,9 @@ class Started {
   std::unique_ptr<State> state_ = std::make_unique<State>();
 };
 
-class TestLoop {
+class TaskRunner {
  public:
-  TestLoop() : executor_(&ready_), tasks_(std::in_place, &executor_) {}
+  TaskRunner() : executor_(&ready_), tasks_(std::in_place, &executor_) {}
 
   template <typename T>
   [[nodiscard]] Started<T> Start(Task<T> task) {
@@ -95,4 +95,4 @@ class TestLoop {
 
 }  // namespace faultline::testing
 
-#endif  // FAULTLINE_TRANSPORTS_TESTING_TEST_LOOP_H_
+#endif  // FAULTLINE_TRANSPORTS_TESTING_TASK_RUNNER_H_
