@@ -1,0 +1,35 @@
+#include "runtime/testing/allocation_counter.h"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+
+namespace {
+
+std::atomic<size_t> total_allocations{0};
+
+void* Count(void* memory) {
+  total_allocations.fetch_add(1, std::memory_order_relaxed);
+  if (memory == nullptr) std::abort();
+  return memory;
+}
+
+}  // namespace
+
+// The array and nothrow forms of the standard library call these.
+void* operator new(size_t size) { return Count(std::malloc(size == 0 ? 1 : size)); }
+void* operator new(size_t size, std::align_val_t alignment) {
+  size_t multiple = static_cast<size_t>(alignment);
+  return Count(std::aligned_alloc(multiple, (size + multiple - 1) / multiple * multiple));
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t, std::align_val_t) noexcept { std::free(memory); }
+
+namespace faultline::testing {
+
+size_t TotalAllocations() { return total_allocations.load(std::memory_order_relaxed); }
+
+}  // namespace faultline::testing
