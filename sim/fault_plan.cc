@@ -158,7 +158,11 @@ void FaultPlan::Install(World* world) const {
 
 FaultPlan DrawFaultPlan(Choices* choices, const FaultPlanConfig& config) {
   FaultPlan plan;
-  for (const FamilyRule& rule : kRules) FamilyDrawer(choices, config, rule).Draw(&plan);
+  for (const FamilyRule& rule : kRules) {
+    const auto& without = config.without;
+    if (std::find(without.begin(), without.end(), rule.family) != without.end()) continue;
+    FamilyDrawer(choices, config, rule).Draw(&plan);
+  }
   return plan;
 }
 

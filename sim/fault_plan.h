@@ -75,6 +75,7 @@ struct FaultPlanConfig {
   std::vector<uint32_t> crashable;  // may lose power; restarted when the fault ends
   bool replica_plane = true;        // aim at it
   bool client_plane = true;
+  std::vector<Fault> without;  // families that are not drawn: what could not bite in this world
 };
 
 FaultPlan DrawFaultPlan(Choices* choices, const FaultPlanConfig& config);
