@@ -122,6 +122,8 @@ class [[nodiscard]] Task {
     FAULTLINE_CHECK(handle_) << "a task is awaited once";
     return Awaiter(std::exchange(handle_, nullptr));
   }
+  // A task is awaited once, which consumes it: co_await std::move(task).
+  Awaiter operator co_await() & = delete;
 
  private:
   friend promise_type;
