@@ -35,7 +35,7 @@ enum class Fault : uint8_t {
   kDescriptors,   // EMFILE
   kPorts,         // no ephemeral port left
   kBacklog,       // connections that did not fit into a backlog
-  kSmallBuffers,  // writes that had to wait for room
+  kSmallBuffers,  // bytes that had to wait for room in a buffer or a window
   kCount,
 };
 

@@ -197,7 +197,9 @@ void TightenLimit(const PlannedFault& fault, Host* host, HostLimits* limits) {
   uint32_t amount = static_cast<uint32_t>(fault.amount);
   switch (fault.family) {
     case Fault::kDescriptors:
-      limits->descriptors = (host->up() ? host->process()->descriptors() : 3) + amount;
+      // Fewer than are open now: some must close before another opens.
+      limits->descriptors =
+          std::max(host->up() ? host->process()->descriptors() : 0, 4 + amount) - amount;
       return;
     case Fault::kPorts:
       limits->last_ephemeral_port =

@@ -110,7 +110,9 @@ void TcpFlow::Transmit() {
     fin_sent_ = true;
     Push(0, kFin);
   }
-  if (sent_ < written_) ArmAckEvent();
+  if (sent_ == written_) return;
+  connection_->world()->effects()->Bite(Fault::kSmallBuffers);
+  ArmAckEvent();
 }
 
 // Puts a segment on the wire. TCP delivers in order: one that would overtake waits for those before
@@ -171,7 +173,7 @@ void TcpFlow::Silence() {
 
 void TcpFlow::Fire() {
   Passage passage = forward_.path->passage();
-  if (passage == Passage::kHold) return HoldFirst();
+  if (passage == Passage::kHold && !(wire_.front().flags & kLastWait)) return HoldFirst();
   if (LosesFirst(passage)) return OnLost();
   Segment segment = wire_.front();
   wire_.pop_front();
@@ -195,11 +197,12 @@ void TcpFlow::HoldFirst() {
 bool TcpFlow::LosesFirst(Passage passage) {
   FaultEffects* effects = connection_->world()->effects();
   const LinkConfig& link = forward_.path->link();
+  Segment& first = wire_.front();
+  if (first.flags & kLastWait) return true;
   if (passage == Passage::kDrop) {
     effects->Bite(forward_.path->blocked_by());
     return true;
   }
-  Segment& first = wire_.front();
   if (first.flags & kFellOff) {
     first.flags &= static_cast<uint8_t>(~kFellOff);
     return true;
@@ -224,19 +227,27 @@ void TcpFlow::OnLost() {
   World* world = connection_->world();
   Segment& segment = wire_.front();
   if (!SenderAlive()) return GiveUpFirst();
+  if (segment.flags & kLastWait) return connection_->OnUserTimeout(sender_);
   if (first_loss_ == kInfiniteFuture) first_loss_ = now();
-  ++segment.retries;
+  resent_at_ = now() + Rto(++segment.retries);
+  segment.sequence = world->events()->NextSequence();
+  if (Exhausted(segment)) {
+    segment.flags |= kLastWait;
+    segment.arrival = resent_at_;
+    return ScheduleFirst();
+  }
   world->Record(TraceKind::kRetransmit, connection_->end(sender_).host->id(), id(),
                 segment.retries);
-  bool orphan = connection_->end(sender_).gone;
-  if (now() - first_loss_ >= world->config().tcp.user_timeout ||
-      (orphan && segment.retries > world->config().tcp.orphan_retries)) {
-    return connection_->OnUserTimeout(sender_);
-  }
-  resent_at_ = now() + Rto(segment.retries);
   segment.arrival = forward_.path->DepartSmall(resent_at_, &chooser_, Choice::kLatency);
-  segment.sequence = world->events()->NextSequence();
   ScheduleFirst();
+}
+
+// Whether the next retransmission would come too late: Linux's tcp_retries2, or tcp_orphan_retries
+// for what nobody holds open any more.
+bool TcpFlow::Exhausted(const Segment& segment) const {
+  const TcpConfig& tcp = connection_->world()->config().tcp;
+  if (connection_->end(sender_).gone && segment.retries > tcp.orphan_retries) return true;
+  return resent_at_ - first_loss_ >= tcp.user_timeout;
 }
 
 // Nobody sends it again, and what is behind it cannot be used without it. Except an RST, which is
