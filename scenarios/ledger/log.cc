@@ -30,18 +30,14 @@ absl::StatusOr<uint64_t> Log::Append(const EntryId& id, std::span<const std::byt
   return size_;
 }
 
-absl::Status Log::AppendVerified(const EntryId& id, std::span<const std::byte> payload,
-                                 const Digest& chain) {
-  Digest digest = DigestOfBytes(payload);
-  Digest next = DigestOfChain(this->chain(), size_ + 1, id, digest);
-  if (next != chain) {
-    return absl::DataLossError(absl::StrCat("the logs part at op ", size_ + 1, ": ", ToString(id),
-                                            " would chain to ", ToString(next), " here, to ",
-                                            ToString(chain), " there"));
+absl::Status Log::AppendAfter(const Digest& parent, const EntryId& id,
+                              std::span<const std::byte> payload) {
+  if (parent != chain()) {
+    return absl::DataLossError(absl::StrCat("the logs part before op ", size_ + 1, ", ",
+                                            ToString(id), ": here the chain is ", ToString(chain()),
+                                            ", there ", ToString(parent)));
   }
-  if (absl::Status room = CheckLimits(payload.size()); !room.ok()) return room;
-  Add({id, digest, next, Store(payload), payload.size()});
-  return absl::OkStatus();
+  return Append(id, payload).status();
 }
 
 const Log::Record& Log::record(uint64_t op) const {

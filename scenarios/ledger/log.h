@@ -57,10 +57,10 @@ class Log {
   // Adds an entry and returns its op. Errors: ResourceExhausted, a limit is reached.
   absl::StatusOr<uint64_t> Append(const EntryId& id, std::span<const std::byte> payload);
 
-  // Adds an entry if the chain then stands at `chain`. Errors: DataLoss, it would not: the log that
+  // Adds an entry if the chain stands at `parent` now. Errors: DataLoss, it does not: the log that
   // the entry comes from is another one; ResourceExhausted.
-  absl::Status AppendVerified(const EntryId& id, std::span<const std::byte> payload,
-                              const Digest& chain);
+  absl::Status AppendAfter(const Digest& parent, const EntryId& id,
+                           std::span<const std::byte> payload);
 
  private:
   struct Record {

@@ -71,22 +71,22 @@ TEST(LogTest, ChainsRemember) {
   EXPECT_NE(one.chain(), two.chain());
 }
 
-TEST(LogTest, VerifiedAppendTakesWhatTheOtherLogHas) {
+TEST(LogTest, AppendAfterTakesWhatTheOtherLogHas) {
   Log source, copy;
   for (uint64_t n = 1; n <= 5; ++n) {
     ASSERT_TRUE(source.Append(Id(1, n), Bytes("payload")).ok());
     Entry entry = source.at(n);
-    EXPECT_TRUE(copy.AppendVerified(entry.id, entry.payload, entry.chain).ok());
+    EXPECT_TRUE(copy.AppendAfter(source.chain(n - 1), entry.id, entry.payload).ok());
   }
   EXPECT_EQ(copy.chain(), source.chain());
 }
 
-TEST(LogTest, VerifiedAppendRefusesAGap) {
+TEST(LogTest, AppendAfterRefusesAGap) {
   Log source, copy;
   for (uint64_t n = 1; n <= 3; ++n) ASSERT_TRUE(source.Append(Id(1, n), Bytes("p")).ok());
   Entry first = source.at(1), third = source.at(3);
-  ASSERT_TRUE(copy.AppendVerified(first.id, first.payload, first.chain).ok());
-  absl::Status refused = copy.AppendVerified(third.id, third.payload, third.chain);
+  ASSERT_TRUE(copy.AppendAfter(Digest(), first.id, first.payload).ok());
+  absl::Status refused = copy.AppendAfter(source.chain(2), third.id, third.payload);
   EXPECT_EQ(refused.code(), absl::StatusCode::kDataLoss);
   EXPECT_EQ(copy.last_op(), 1u);
 }

@@ -7,24 +7,20 @@
 
 namespace faultline::ledger {
 
-absl::StatusOr<Session*> SessionTable::Open(const ClientId& client, uint64_t id,
+absl::StatusOr<Session*> SessionTable::Open(const ClientId& client, uint64_t sent,
                                             MonotonicTime now) {
   Session* session = Find(client);
   if (session == nullptr) {
-    if (id != 0) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("session ", id, " of ", ToString(client), " is forgotten"));
+    if (sent != 0) {
+      return absl::FailedPreconditionError(absl::StrCat(ToString(client), " is forgotten"));
     }
     if (sessions_.size() >= limits_.max_sessions && !MakeRoom(now)) {
       return absl::ResourceExhaustedError(absl::StrCat(sessions_.size(), " clients are known"));
     }
-    auto added = sessions_.try_emplace(client, client, ++last_id_, limits_.window);
-    session = &added.first->second;
-  } else if (id == 0 && session->last_number_ > 0) {
-    return absl::AlreadyExistsError(absl::StrCat("there is a ", ToString(client), " already"));
-  } else if (id != 0 && id != session->id_) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("session ", id, " of ", ToString(client), " is forgotten"));
+    session = &sessions_.try_emplace(client, client, limits_.window).first->second;
+  } else if (sent < session->last_number_) {
+    return absl::AlreadyExistsError(absl::StrCat(ToString(client), " has sent entry ",
+                                                 session->last_number_, " and says ", sent));
   }
   session->connected_ = true;
   return session;

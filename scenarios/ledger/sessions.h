@@ -1,7 +1,7 @@
 // SessionTable: what the primary remembers of each client, so that a request that comes twice is
 // appended once and answered twice. Bounded.
 //
-//   absl::StatusOr<Session*> session = table.Open(client, 0, now);        // 0: a new session
+//   absl::StatusOr<Session*> session = table.Open(client, 0, now);        // has sent nothing yet
 //   switch (table.Judge(**session, number, digest, committed)) { ... }
 //   table.Record(*session, number, digest, op);                           // after kNew
 //
@@ -46,11 +46,9 @@ enum class Judgement : uint8_t {
 
 class Session {
  public:
-  Session(const ClientId& client, uint64_t id, uint32_t window)
-      : client_(client), id_(id), window_(window) {}
+  Session(const ClientId& client, uint32_t window) : client_(client), window_(window) {}
 
   const ClientId& client() const { return client_; }
-  uint64_t id() const { return id_; }
   // The highest number that was appended; 0: none.
   uint64_t last_number() const { return last_number_; }
   // Where `number` stands in the log. It lies in the window.
@@ -66,7 +64,6 @@ class Session {
   const Slot& slot(uint64_t number) const { return window_[number % window_.size()]; }
 
   const ClientId client_;
-  const uint64_t id_;
   uint64_t last_number_ = 0;
   std::vector<Slot> window_;
   bool connected_ = false;
@@ -79,11 +76,12 @@ class SessionTable {
   SessionTable(const SessionTable&) = delete;
   SessionTable& operator=(const SessionTable&) = delete;
 
-  // A client has connected: gives it the session `id`, or a new one if `id` is 0. Pointers stay
-  // valid until the session is forgotten, which does not happen while its client is connected.
-  // Errors: FailedPrecondition, the session is unknown; AlreadyExists, another client works under
-  // this id; ResourceExhausted, the table is full.
-  absl::StatusOr<Session*> Open(const ClientId& client, uint64_t id, MonotonicTime now);
+  // A client has connected, which has sent numbers up to `sent` in its life. Pointers stay valid
+  // until the session is forgotten, which does not happen while its client is connected. Errors:
+  // FailedPrecondition, the client has sent something but is not known (any more); AlreadyExists,
+  // the session is further on: this is another client, or an old connection of this one;
+  // ResourceExhausted, the table is full.
+  absl::StatusOr<Session*> Open(const ClientId& client, uint64_t sent, MonotonicTime now);
   // Its connection has ended.
   void Leave(const ClientId& client, MonotonicTime now);
 
@@ -102,7 +100,6 @@ class SessionTable {
   bool MakeRoom(MonotonicTime now);
 
   const SessionLimits limits_;
-  uint64_t last_id_ = 0;
   std::map<ClientId, Session> sessions_;
 };
 

@@ -1,0 +1,37 @@
+#include "scenarios/ledger/tcp.h"
+
+#include <utility>
+
+namespace faultline::ledger {
+
+Task<absl::StatusOr<ReplicaReport>> RunTcpReplica(ReplicaConfig config, ReplicaAddresses listen,
+                                                  Runtime runtime, ReplicaParts parts,
+                                                  tcp::ConnectionOptions options) {
+  const tcp::ListenerOptions listening{.socket = {}, .connection = options};
+  absl::StatusOr<tcp::Listener> replicas =
+      tcp::Listener::Listen(runtime.network, runtime.buffers, listen.replicas, listening);
+  if (!replicas.ok()) co_return replicas.status();
+  absl::StatusOr<tcp::Listener> clients =
+      tcp::Listener::Listen(runtime.network, runtime.buffers, listen.clients, listening);
+  if (!clients.ok()) co_return clients.status();
+  co_return co_await RunTcpReplica(std::move(config), *std::move(replicas), *std::move(clients),
+                                   runtime, parts, options);
+}
+
+Task<absl::StatusOr<ReplicaReport>> RunTcpReplica(ReplicaConfig config, tcp::Listener replicas,
+                                                  tcp::Listener clients, Runtime runtime,
+                                                  ReplicaParts parts,
+                                                  tcp::ConnectionOptions options) {
+  tcp::Connector connector(runtime.network, runtime.buffers, {.socket = {}, .connection = options});
+  return RunReplica(std::move(config), runtime, parts, std::move(replicas), std::move(connector),
+                    std::move(clients));
+}
+
+Task<absl::StatusOr<ClientReport>> RunTcpClient(ClientConfig config, WorkloadConfig workload,
+                                                Runtime runtime, ClientParts parts,
+                                                tcp::ConnectionOptions options) {
+  tcp::Connector connector(runtime.network, runtime.buffers, {.socket = {}, .connection = options});
+  return RunClient(std::move(config), workload, runtime, std::move(connector), parts);
+}
+
+}  // namespace faultline::ledger
