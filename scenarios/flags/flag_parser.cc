@@ -1,5 +1,3 @@
-#include "scenarios/flags/flag_parser.h"
-
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -8,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "scenarios/flags/flag_parser.h"
 #include "scenarios/flags/nearest.h"
 
 namespace faultline::flags {
@@ -52,11 +51,12 @@ absl::Status FlagParser::Parse(std::span<const std::string> arguments) {
 absl::Status FlagParser::ParseFirst(std::span<const std::string>* arguments) {
   std::string_view name = arguments->front();
   *arguments = arguments->subspan(1);
-  if (!name.starts_with("--") || name.size() == 2) {
+  const size_t dashes = std::min(name.find_first_not_of('-'), name.size());
+  if (dashes < 1 || dashes > 2 || dashes == name.size()) {
     return absl::InvalidArgumentError(
         absl::StrCat("'", View(name), "' is not a flag: flags look like --name=value"));
   }
-  name.remove_prefix(2);
+  name.remove_prefix(dashes);
   const size_t equals = name.find('=');
   std::optional<std::string_view> value;
   if (equals != std::string_view::npos) value = name.substr(equals + 1);

@@ -1,4 +1,5 @@
 // FlagParser: command lines of long flags, "--name=value" or "--name value", into variables.
+// One dash is as good as two.
 //
 //   FlagParser parser;
 //   parser.Add({.name = "seed", .value = "N", .help = "...", .set = WholeNumber(&seed)});

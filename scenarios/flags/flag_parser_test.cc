@@ -65,6 +65,12 @@ TEST_F(FlagParserTest, TakesValuesWithAndWithoutEquals) {
   EXPECT_FALSE(parser_.given("tag"));
 }
 
+TEST_F(FlagParserTest, OneDashIsAsGoodAsTwo) {
+  EXPECT_EQ(Parse({"-count=4"}), "");
+  EXPECT_EQ(count_, 4u);
+  EXPECT_THAT(Parse({"---count=4"}), HasSubstr("'---count=4' is not a flag"));
+}
+
 TEST_F(FlagParserTest, OnlyRepeatableFlagsComeTwice) {
   EXPECT_EQ(Parse({"--tag=a", "--tag", "b"}), "");
   EXPECT_THAT(tags_, ElementsAre("a", "b"));

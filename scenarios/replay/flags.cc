@@ -8,11 +8,21 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "scenarios/replay/flag_parser.h"
-#include "scenarios/replay/nearest.h"
+#include "scenarios/flags/flag_parser.h"
+#include "scenarios/flags/nearest.h"
 
 namespace faultline::replay {
 namespace {
+
+using flags::FlagParser;
+using flags::FlagSetter;
+using flags::Nearest;
+using flags::NoneOf;
+using flags::OneOf;
+using flags::ParseWholeNumber;
+using flags::Switch;
+using flags::Text;
+using flags::WholeNumber;
 
 constexpr uint64_t kMaxSeed = std::numeric_limits<uint64_t>::max() - 1;
 constexpr uint64_t kMaxPctDepth = 1000;
