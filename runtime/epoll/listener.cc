@@ -9,7 +9,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "runtime/check.h"
-#include "runtime/epoll/address.h"
 #include "runtime/epoll/stream.h"
 #include "runtime/errors.h"
 
@@ -66,10 +65,12 @@ class [[nodiscard]] EpollListener::AcceptOp : private Wait {
   absl::StatusOr<std::unique_ptr<Stream>> result_;
 };
 
-EpollListener::EpollListener(Core* core, Descriptor socket, Endpoint local)
+EpollListener::EpollListener(Core* core, Descriptor socket, Endpoint local,
+                             const StreamOptions& options)
     : Timer([](Timer* timer) { static_cast<EpollListener*>(timer)->Retry(); }),
       socket_(core, std::move(socket), this),
-      local_(std::move(local)) {
+      local_(std::move(local)),
+      options_(options) {
   struct stat file;
   if (local_.family() == Endpoint::Family::kUnix && !local_.path().starts_with('@') &&
       stat(local_.path().c_str(), &file) == 0) {
@@ -119,9 +120,7 @@ bool EpollListener::TryAccept() {
         accept4(socket_.fd(), peer.get(), &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (accepted) {
       pause_ = kFirstPause;
-      Endpoint local = LocalAddressOf(accepted.get());
-      accepting_->Finish(std::make_unique<EpollStream>(socket_.core(), std::move(accepted),
-                                                       std::move(local), ToEndpoint(peer)));
+      accepting_->Finish(MakeStream(std::move(accepted), peer));
       return true;
     }
     if (errno == EAGAIN) {
@@ -138,7 +137,6 @@ bool EpollListener::OnAcceptError(int error) {
     case EINTR:
     case ECONNABORTED:
     // accept(2): errors of the network that are already pending on the new socket.
-    case EPERM:
     case EPROTO:
     case ENOPROTOOPT:
     case ENETDOWN:
@@ -185,6 +183,15 @@ void EpollListener::Forget() {
   starved_ = false;
   ListNode::Unlink();
   Disarm();
+}
+
+std::unique_ptr<Stream> EpollListener::MakeStream(Descriptor socket, const SocketAddress& peer) {
+  Endpoint local = LocalAddressOf(socket.get());
+  // TCP sockets inherit the listener's options (tcp(7)); Unix sockets start with the defaults. The
+  // sizes of buffers are hints: a kernel that cannot set them has not lost the connection.
+  if (!local.is_ip()) (void)ApplyOptions(socket.get(), local, options_);
+  return std::make_unique<EpollStream>(socket_.core(), std::move(socket), std::move(local),
+                                       ToEndpoint(peer));
 }
 
 // Where the listener's address has no wildcard the connection's is the same: one call less.

@@ -13,7 +13,9 @@
 #include <memory>
 #include <optional>
 
+#include "runtime/epoll/address.h"
 #include "runtime/epoll/watched.h"
+#include "runtime/network.h"
 #include "runtime/stream.h"
 #include "runtime/wait.h"
 
@@ -24,8 +26,9 @@ class EpollListener final : public Listener,
                             private DescriptorWaiter,
                             private Timer {
  public:
-  // Takes over a non-blocking socket that listens.
-  EpollListener(Core* core, Descriptor socket, Endpoint local);
+  // Takes over a non-blocking socket that listens. `options` are applied to each accepted stream
+  // as far as it does not inherit them from the socket.
+  EpollListener(Core* core, Descriptor socket, Endpoint local, const StreamOptions& options);
   ~EpollListener() override;
 
   Task<absl::StatusOr<std::unique_ptr<Stream>>> Accept() override;
@@ -47,10 +50,12 @@ class EpollListener final : public Listener,
   void WaitForDescriptors();
   void Forget();
   void RemoveUnixPath();
+  std::unique_ptr<Stream> MakeStream(Descriptor socket, const SocketAddress& peer);
   Endpoint LocalAddressOf(int fd) const;
 
   Watched socket_;
   const Endpoint local_;
+  const StreamOptions options_;
   bool readable_ = true;
   bool starved_ = false;  // pausing after EMFILE
   Duration pause_ = kFirstPause;

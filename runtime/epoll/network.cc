@@ -167,7 +167,8 @@ absl::StatusOr<std::unique_ptr<Listener>> EpollNetwork::Listen(const Endpoint& l
   absl::Status status = PrepareListener(socket->get(), *address, local, options);
   if (!status.ok()) return status;
   Endpoint bound = LocalAddress(socket->get());
-  return std::make_unique<EpollListener>(core_, *std::move(socket), std::move(bound));
+  return std::make_unique<EpollListener>(core_, *std::move(socket), std::move(bound),
+                                         options.stream);
 }
 
 absl::StatusOr<std::unique_ptr<DatagramSocket>> EpollNetwork::Bind(const Endpoint& local,

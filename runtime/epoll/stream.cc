@@ -229,9 +229,11 @@ absl::Status EpollStream::Close() {
 void EpollStream::Abort() {
   if (!socket_.open()) return;
   FailPending(ECANCELED);
-  // Cannot fail on an open socket; if it did, the close below would still end the stream.
-  linger drop{.l_onoff = 1, .l_linger = 0};
-  (void)setsockopt(fd(), SOL_SOCKET, SO_LINGER, &drop, sizeof(drop));
+  if (!unix_) {
+    // Cannot fail on an open socket; if it did, the close below would still end the stream.
+    linger drop{.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(fd(), SOL_SOCKET, SO_LINGER, &drop, sizeof(drop));
+  }
   socket_.Close();
 }
 
