@@ -10,6 +10,7 @@ namespace faultline::testing {
 namespace {
 
 constexpr int kScribble = 0xDB;
+constexpr size_t kFirstRing = 1024;
 
 size_t SizeAt(const std::vector<size_t>& sizes, size_t index) {
   return sizes.empty() ? kNever : sizes[index % sizes.size()];
@@ -21,7 +22,7 @@ size_t SizeAt(const std::vector<size_t>& sizes, size_t index) {
 class MemoryPipe {
  public:
   explicit MemoryPipe(MemoryPipeOptions options)
-      : options_(std::move(options)), ring_(options_.capacity) {}
+      : options_(std::move(options)), ring_(kFirstRing) {}
 
   bool Write(WriteOp* op) {
     if (broken_) return Fault(op, options_.write_fault);
@@ -58,8 +59,7 @@ class MemoryPipe {
   }
 
   void Inject(std::span<const std::byte> bytes) {
-    Grow(bytes.size());
-    for (std::byte byte : bytes) Push(byte);
+    CopyIn(bytes.data(), bytes.size());
     ServeReader();
   }
 
@@ -167,6 +167,7 @@ class MemoryPipe {
   }
 
   void CopyIn(const std::byte* from, size_t size) {
+    Grow(size);
     size_t tail = (head_ + size_) % ring_.size();
     size_t first = std::min(size, ring_.size() - tail);
     std::memcpy(ring_.data() + tail, from, first);
@@ -182,13 +183,11 @@ class MemoryPipe {
     size_ -= size;
   }
 
-  void Push(std::byte byte) { CopyIn(&byte, 1); }
-
   void Grow(size_t more) {
     if (size_ + more <= ring_.size()) return;
     std::rotate(ring_.begin(), ring_.begin() + static_cast<ptrdiff_t>(head_), ring_.end());
     head_ = 0;
-    ring_.resize(size_ + more);
+    ring_.resize(std::max(size_ + more, 2 * ring_.size()));
   }
 
   MemoryPipeOptions options_;
