@@ -1,0 +1,98 @@
+// LedgerRun: one run of the replicated ledger in a simulated world, under every checker.
+//
+//   LedgerRun run(shape, options, hooks);
+//   run.stage()->DrawFaults(run.FaultsBetween(1s, 20s));
+//   run.stage()->AddFault(...);
+//   return run.Finish();
+//
+// Hosts 0 to replicas - 1 are the replicas, 0 the primary; the clients follow. A run goes through
+// three times: the faults, until the last one has ended; healing, in which the clients finish what
+// they have to do; and quiet. It ends when all clients are done and, `settle` after the last fault,
+// everything has settled; or with the first broken invariant.
+#ifndef FAULTLINE_SCENARIOS_CATALOGUE_LEDGER_RUN_H_
+#define FAULTLINE_SCENARIOS_CATALOGUE_LEDGER_RUN_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "runtime/runtime.h"
+#include "runtime/task.h"
+#include "scenarios/harness/scenario.h"
+#include "scenarios/harness/stage.h"
+#include "scenarios/ledger/checkers/checkers.h"
+#include "scenarios/ledger/tcp.h"
+#include "sim/host.h"
+#include "transports/message/bugs.h"
+
+namespace faultline::catalogue {
+
+struct LedgerShape {
+  uint8_t replicas = 3;
+  uint32_t clients = 3;
+  Duration working = 25s;  // the clients' entries are spread over so long
+  // Queues, chunks, payloads, pace and latencies are drawn anew for each run; otherwise the
+  // defaults hold, and what follows.
+  bool varied = true;
+  Duration period = 100ms;  // between the entries of a client
+  size_t payload_max = 1024;
+  // The stated bounds: a request with a majority at work; one without any fault.
+  ledger::LivenessBounds liveness{.quorum_bound = 30s, .settle = 30s, .calm_bound = 5s};
+  Duration settle = 40s;  // from the end of the last fault to the check that all has settled
+  Duration bound = 90s;   // from the end of the last fault to the end of the last client
+};
+
+// The transports and the planted bugs that every ledger scenario has.
+void AddLedgerChoices(harness::ScenarioInfo* info);
+
+class LedgerRun {
+ public:
+  LedgerRun(const LedgerShape& shape, const harness::RunOptions& options,
+            const harness::RunHooks& hooks);
+  LedgerRun(const LedgerRun&) = delete;
+  LedgerRun& operator=(const LedgerRun&) = delete;
+  ~LedgerRun();
+
+  harness::Stage* stage() { return &stage_; }
+  sim::World* world() { return stage_.world(); }
+  ledger::LedgerCheckers* checkers() { return &checkers_; }
+  ledger::Findings* findings() { return &findings_; }
+
+  uint32_t client_host(uint32_t index) const { return shape_.replicas + index; }
+  // A template for drawn faults, between `begin` and `end`: every host in its place, every backup
+  // may crash.
+  sim::FaultPlanConfig FaultsBetween(Duration begin, Duration end) const;
+  // Told about each entry of that client. Not owned; before `Finish`.
+  void SetMeter(uint32_t client, ledger::WorkloadMeter* meter) { meters_[client] = meter; }
+
+  // Boots everybody and runs to the verdict. Once.
+  harness::RunReport Finish();
+
+ private:
+  void Vary();
+  sim::Latency DrawLatency();
+  void Boot();
+  void FollowHealth();
+  void CheckEverySoOften();
+  void CheckBound();
+  bool ClientsDone() const;
+  Task<void> ReplicaMain(Runtime runtime, ledger::ReplicaId id);
+  Task<void> ClientMain(Runtime runtime, uint32_t index);
+
+  const LedgerShape shape_;
+  ledger::LedgerBugs ledger_bugs_;
+  message::TransportBugs transport_bugs_;
+  ledger::ReplicaConfig replica_config_;
+  ledger::ClientConfig client_config_;
+  ledger::WorkloadConfig workload_;
+  ledger::Findings findings_;
+  ledger::LedgerCheckers checkers_;
+  std::vector<ledger::WorkloadMeter*> meters_;
+  std::vector<bool> done_;
+  harness::Stage stage_;  // last: the world dies before its observers
+};
+
+}  // namespace faultline::catalogue
+
+#endif  // FAULTLINE_SCENARIOS_CATALOGUE_LEDGER_RUN_H_
