@@ -180,7 +180,10 @@ void TcpConnection::FailConnect(int error) {
   state_ = State::kFailed;
   connect_error_ = error;
   ends_[0].gone = ends_[0].reset = true;
-  if (listener_ != nullptr && error != ECANCELED) std::exchange(listener_, nullptr)->Forget(this);
+  if (listener_ != nullptr && error != ECANCELED) {
+    std::exchange(listener_, nullptr)->Forget(this);
+    ends_[1].incarnation = 0;
+  }
   ReleasePort(Duration::zero());
   connected_.Set();
   MaybeBury();

@@ -96,8 +96,9 @@ class TcpFlow final : public Actor {
     kFin = 2,
     kReset = 4,
     kProbe = 8,
-    kFellOff = 16,  // a full queue on the way drops it
-    kLate = 32,     // delayed by reordering: those behind it wait
+    kFellOff = 16,   // a full queue on the way drops it
+    kLate = 32,      // delayed by reordering: those behind it wait
+    kLastWait = 64,  // not a packet: the sender gives up when its time comes
   };
 
   struct Segment {
@@ -139,6 +140,7 @@ class TcpFlow final : public Actor {
   void HoldFirst();
   bool LosesFirst(Passage passage);
   void OnLost();
+  bool Exhausted(const Segment& segment) const;
   void GiveUpFirst();
   void Deliver(const Segment& segment);
   void DeliverData(const Segment& segment);
@@ -168,6 +170,7 @@ class TcpFlow final : public Actor {
   bool fin_queued_ = false;
   bool fin_sent_ = false;
   bool writer_waiting_ = false;
+  bool stopped_by_window_ = false;
 
   // Wire.
   Ring<Segment> wire_;

@@ -110,9 +110,10 @@ void TcpFlow::Transmit() {
     fin_sent_ = true;
     Push(0, kFin);
   }
-  if (sent_ == written_) return;
-  connection_->world()->effects()->Bite(Fault::kSmallBuffers);
-  ArmAckEvent();
+  bool stopped = sent_ < written_;
+  if (stopped && !stopped_by_window_) connection_->world()->effects()->Bite(Fault::kSmallBuffers);
+  stopped_by_window_ = stopped;
+  if (stopped) ArmAckEvent();
 }
 
 // Puts a segment on the wire. TCP delivers in order: one that would overtake waits for those before
