@@ -82,7 +82,7 @@ struct CommitFields {
   std::array<uint8_t, 88> reserved{};
 };
 
-// A ping announces who connects: a replica (its number is in the header) or a client.
+// A ping announces who connects: a replica (its number is in the header), a client or a reader.
 template <Command kName>
 struct GreetingFields {
   static constexpr Command kCommand = kName;

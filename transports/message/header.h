@@ -46,13 +46,17 @@ enum class Command : uint8_t {
   kPrepare = 5,         // primary to backup: an entry and its place
   kPrepareOk = 6,       // backup to primary: I hold everything up to there
   kCommit = 7,          // primary to backup: a majority holds everything up to there
-  kCatchUpRequest = 8,  // backup to primary: send me entries
-  kCatchUpData = 9,     // primary to backup: entries, in the body
+  kCatchUpRequest = 8,  // backup to primary, reader to replica: send me entries
+  kCatchUpData = 9,     // the answer: entries, in the body
   kReject = 10,         // I do not serve this, and why
 };
 
 // Who speaks on the other side of a connection.
-enum class Role : uint8_t { kReplica = 1, kClient = 2 };
+enum class Role : uint8_t {
+  kReplica = 1,
+  kClient = 2,
+  kReader = 3,  // reads what a replica holds, whichever it is; adds nothing
+};
 
 // What a request asks for.
 enum class Operation : uint8_t { kAppend = 1, kRead = 2 };

@@ -65,7 +65,7 @@ absl::Status CheckReply(HeaderBytes header) {
 
 absl::Status CheckRole(HeaderBytes header) {
   static_assert(offsetof(PingFields, role) == offsetof(PongFields, role));
-  return CheckEnumeration(header, offsetof(PingFields, role), Role::kReplica, Role::kClient,
+  return CheckEnumeration(header, offsetof(PingFields, role), Role::kReplica, Role::kReader,
                           "role");
 }
 

@@ -62,6 +62,7 @@ class Frame {
 TEST(ValidateHeader, AcceptsEveryCommand) {
   EXPECT_TRUE(Frame::Of(PingFields{}).Validate().ok());
   EXPECT_TRUE(Frame::Of(PongFields{.role = Role::kClient}).Validate().ok());
+  EXPECT_TRUE(Frame::Of(PingFields{.role = Role::kReader}).Validate().ok());
   EXPECT_TRUE(Frame::Of(RequestFields{}).Validate().ok());
   EXPECT_TRUE(Frame::Of(ReplyFields{.status = ReplyStatus::kRefused}).Validate().ok());
   EXPECT_TRUE(Frame::Of(PrepareFields{.operation = Operation::kRead}).Validate().ok());
@@ -127,8 +128,8 @@ TEST(ValidateHeader, EnumerationsOfTheOtherCommandsAreChecked) {
   prepare.Set<uint8_t>(208, 0);
   EXPECT_EQ(prepare.Validate().message(), "unknown operation 0");
   Frame ping = Frame::Of(PingFields{});
-  ping.Set<uint8_t>(184, 3);
-  EXPECT_EQ(ping.Validate().message(), "unknown role 3");
+  ping.Set<uint8_t>(184, 4);
+  EXPECT_EQ(ping.Validate().message(), "unknown role 4");
   Frame pong = Frame::Of(PongFields{});
   pong.Set<uint8_t>(184, 0);
   EXPECT_EQ(pong.Validate().message(), "unknown role 0");
