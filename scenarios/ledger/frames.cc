@@ -31,22 +31,37 @@ struct EntryHeader {
 };
 static_assert(sizeof(EntryHeader) == 32);
 
+Role RoleOf(const Party& party) {
+  switch (party.kind) {
+    case Party::Kind::kReplica:
+      return Role::kReplica;
+    case Party::Kind::kClient:
+      return Role::kClient;
+    case Party::Kind::kReader:
+      return Role::kReader;
+  }
+  return Role::kReplica;
+}
+
+Party PartyOf(Role role, const ClientId& client, ReplicaId replica) {
+  if (role == Role::kReplica) return Party::Replica(replica);
+  return role == Role::kClient ? Party::Client(client) : Party::Reader(client);
+}
+
 template <typename Fields>
 Fields ToFields(const Greeting& greeting) {
-  const bool client = greeting.who.kind == Party::Kind::kClient;
-  return {.client = client ? ToWire(greeting.who.client) : message::Uint128(),
+  return {.client = ToWire(greeting.who.client),
           .incarnation = greeting.incarnation,
           .timestamp = greeting.timestamp,
           .sequence = greeting.sequence,
           .op = greeting.op,
           .commit = greeting.commit,
-          .role = client ? Role::kClient : Role::kReplica};
+          .role = RoleOf(greeting.who)};
 }
 
 template <typename Fields>
 Greeting FromFields(const Fields& fields, ReplicaId replica) {
-  return {.who = fields.role == Role::kClient ? Party::Client(ClientFromWire(fields.client))
-                                              : Party::Replica(replica),
+  return {.who = PartyOf(fields.role, ClientFromWire(fields.client), replica),
           .incarnation = fields.incarnation,
           .sequence = fields.sequence,
           .timestamp = fields.timestamp,

@@ -5,8 +5,15 @@
 namespace faultline::ledger {
 
 std::string ToString(const Party& party) {
-  if (party.kind == Party::Kind::kClient) return ToString(party.client);
-  return absl::StrCat("replica ", int{party.replica});
+  switch (party.kind) {
+    case Party::Kind::kReplica:
+      return absl::StrCat("replica ", int{party.replica});
+    case Party::Kind::kClient:
+      return ToString(party.client);
+    case Party::Kind::kReader:
+      return absl::StrCat("reader, as ", ToString(party.client));
+  }
+  return "nobody";
 }
 
 }  // namespace faultline::ledger

@@ -18,10 +18,15 @@ namespace faultline::ledger {
 
 // One of those who talk to each other.
 struct Party {
-  enum class Kind : uint8_t { kReplica, kClient };
+  enum class Kind : uint8_t {
+    kReplica,
+    kClient,
+    kReader,  // reads a replica's log; its id is drawn as a client's is
+  };
 
   static Party Replica(ReplicaId id) { return {Kind::kReplica, id, {}}; }
   static Party Client(const ClientId& id) { return {Kind::kClient, 0, id}; }
+  static Party Reader(const ClientId& id) { return {Kind::kReader, 0, id}; }
 
   Kind kind = Kind::kReplica;
   ReplicaId replica = 0;

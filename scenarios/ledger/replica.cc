@@ -1,5 +1,6 @@
 #include "scenarios/ledger/replica.h"
 
+#include <algorithm>
 #include <span>
 #include <utility>
 
@@ -108,7 +109,8 @@ Replica::Admission Replica::AdmitReplica(const Greeting& greeting) {
 }
 
 Replica::Admission Replica::AdmitClient(const Greeting& greeting) {
-  if (greeting.who.kind != Party::Kind::kClient) return Reject(RejectReason::kNotReady);
+  if (greeting.who.kind == Party::Kind::kReplica) return Reject(RejectReason::kNotReady);
+  if (greeting.who.kind == Party::Kind::kReader) return Welcome(greeting);
   if (!primary_.has_value()) return Reject(RejectReason::kNotPrimary);
   if (Superseded(clients_, greeting)) return Reject(RejectReason::kSuperseded);
   absl::Status opened =
@@ -186,6 +188,7 @@ void Replica::Release(Plane plane, Pipe* pipe) {
   if (draining_) ++(pipe->failed() ? counters_.ended_forced : counters_.ended_clean);
   const bool registered = (plane == Plane::kReplicas ? replicas_ : clients_).Release(pipe);
   if (!registered) return;
+  if (pipe->peer().kind == Party::Kind::kReader) return;
   if (plane == Plane::kClients) {
     primary_->OnClientLeft(pipe->peer().client, runtime_.clock->Now());
   } else if (primary_.has_value()) {
@@ -253,6 +256,7 @@ absl::Status Replica::OnGreetingFrame(Pipe* pipe, ReplicaId from, const message:
 absl::Status Replica::OnClientFrame(Pipe* pipe, const message::Message& frame) {
   if (absl::Status sender = CheckSender(*pipe, frame); !sender.ok()) return sender;
   if (draining_) return absl::OkStatus();
+  if (pipe->peer().kind == Party::Kind::kReader) return OnReaderFrame(pipe, frame);
   if (frame.command() == Command::kRequest) {
     absl::Status taken = primary_->OnRequest(pipe->peer().client, frame, pipe->slot);
     if (!absl::IsResourceExhausted(taken)) return taken;
@@ -267,6 +271,18 @@ absl::Status Replica::OnClientFrame(Pipe* pipe, const message::Message& frame) {
     return absl::OkStatus();
   }
   ++counters_.ignored_frames;
+  return absl::OkStatus();
+}
+
+// Entries from where the reader is, as many as a chunk takes; none if it is at the end or beyond.
+absl::Status Replica::OnReaderFrame(Pipe* pipe, const message::Message& frame) {
+  if (frame.command() != Command::kCatchUpRequest) return Unexpected(frame.command(), pipe->peer());
+  const auto request = frame.Fields<CatchUpRequestFields>();
+  const uint64_t last = log().last_op();
+  const uint64_t first = std::clamp<uint64_t>(request.first_op, 1, last + 1);
+  uint64_t end = 0;
+  SendReply(pipe, frames_.CatchUpData(log(), first, last, committed(), request.sequence,
+                                      config_.catch_up, &end));
   return absl::OkStatus();
 }
 

@@ -3,7 +3,8 @@
 //
 // A replica listens in two planes: for the other replicas, and for clients. Of each pair of
 // replicas the lower number dials the higher. Replica 0 is the primary; the others tell clients so
-// and let them go.
+// and let them go. Readers are welcome at each replica, in the plane of the clients: they are sent
+// what it holds, a chunk a request.
 //
 // Sends never wait. What does not fit into a backup's queue is dropped and asked for again
 // (primary.h); a client that does not read its replies is cut off.
@@ -135,6 +136,7 @@ class Replica final : private Outgoing {
 
   absl::Status OnReplicaFrame(Pipe* pipe, const message::Message& frame);
   absl::Status OnClientFrame(Pipe* pipe, const message::Message& frame);
+  absl::Status OnReaderFrame(Pipe* pipe, const message::Message& frame);
   absl::Status OnGreetingFrame(Pipe* pipe, ReplicaId from, const message::Message& frame);
   absl::Status CheckSender(const Pipe& pipe, const message::Message& frame) const;
 
