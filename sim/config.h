@@ -42,11 +42,11 @@ struct SocketFaults {
 struct HostLimits {
   uint32_t descriptors = 1024;            // RLIMIT_NOFILE
   uint16_t first_ephemeral_port = 32768;  // ip_local_port_range
-  uint16_t last_ephemeral_port = 60999;
+  uint16_t last_ephemeral_port = 60999;   // below the first: none is left
   Duration time_wait = 60s;
   size_t send_buffer_bytes = 64 << 10;  // of a new socket, until it says otherwise
   size_t receive_buffer_bytes = 64 << 10;
-  int max_backlog = 4096;  // net.core.somaxconn
+  int max_backlog = 4096;  // net.core.somaxconn: one more is admitted; -1: strangers have filled it
 };
 
 // How a host's clocks differ from the world's.

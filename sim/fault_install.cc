@@ -203,10 +203,10 @@ void TightenLimit(const PlannedFault& fault, Host* host, HostLimits* limits) {
       return;
     case Fault::kPorts:
       limits->last_ephemeral_port =
-          static_cast<uint16_t>(limits->first_ephemeral_port + std::max(amount, 1u) - 1);
+          static_cast<uint16_t>(limits->first_ephemeral_port + amount - 1);
       return;
     case Fault::kBacklog:
-      limits->max_backlog = static_cast<int>(amount);
+      limits->max_backlog = static_cast<int>(amount) - 1;
       return;
     case Fault::kSmallBuffers:
       limits->send_buffer_bytes = limits->receive_buffer_bytes = std::max(amount, 1u);

@@ -39,9 +39,9 @@ constexpr FamilyRule kRules[] = {
     {Fault::kPartialWrite, true, false, false, 10s, 50'000, 900'000},
     {Fault::kPartialRead, true, false, false, 10s, 50'000, 900'000},
     {Fault::kReset, true, true, true, 0s, 0, 0},
-    {Fault::kDescriptors, false, false, false, 4s, 0, 3},
-    {Fault::kPorts, false, false, false, 4s, 1, 4},
-    {Fault::kBacklog, false, false, false, 4s, 0, 1},
+    {Fault::kDescriptors, false, false, false, 8s, 0, 3},
+    {Fault::kPorts, false, false, false, 8s, 0, 2},
+    {Fault::kBacklog, false, false, false, 8s, 0, 1},
     {Fault::kSmallBuffers, false, false, false, 8s, 64, 4096},
 };
 
@@ -84,6 +84,7 @@ class FamilyDrawer {
     DrawTime(fault);
     fault->amount = rule_.least + Below(rule_.most - rule_.least + 1);
     if (rule_.family == Fault::kCrash) return DrawHost(config_.crashable, fault);
+    if (rule_.family == Fault::kBacklog) return DrawHost(config_.replicas, fault);  // they listen
     if (!rule_.pair) return DrawHost(HostsInAim(), fault);
     return DrawPair(fault);
   }

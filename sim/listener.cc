@@ -16,7 +16,7 @@ constexpr Duration kDescriptorBackoff = 10ms;
 
 size_t BacklogOf(const Process& process, const ListenOptions& options) {
   int most = process.host()->config().limits.max_backlog;
-  return static_cast<size_t>(std::clamp(options.backlog, 0, most)) + 1;  // Linux admits one more
+  return static_cast<size_t>(std::min(std::max(options.backlog, 0), most) + 1);  // as Linux does
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ std::optional<Endpoint> PortTable::TakeEphemeral(const Endpoint& local, const En
                                                  const HostLimits& limits, MonotonicTime now,
                                                  Chooser* chooser) {
   uint32_t count = PortCount(limits);
+  if (count == 0) return std::nullopt;
   uint64_t start = chooser->Below(Choice::kEphemeralPort, count);
   for (uint32_t i = 0; i < count; ++i) {
     Endpoint candidate = local.WithPort(PortAt(limits, start + i));

@@ -82,6 +82,7 @@ class PortTable {
       return sockets.Free(local, v6_only) ? std::optional(local) : std::nullopt;
     }
     uint32_t count = PortCount(limits);
+    if (count == 0) return std::nullopt;
     uint64_t start = chooser->Below(Choice::kEphemeralPort, count);
     for (uint32_t i = 0; i < count; ++i) {
       Endpoint candidate = local.WithPort(PortAt(limits, start + i));
@@ -119,6 +120,7 @@ class PortTable {
 
  private:
   static uint32_t PortCount(const HostLimits& limits) {
+    if (limits.last_ephemeral_port < limits.first_ephemeral_port) return 0;
     return uint32_t{limits.last_ephemeral_port} - limits.first_ephemeral_port + 1;
   }
   static uint16_t PortAt(const HostLimits& limits, uint64_t index) {
