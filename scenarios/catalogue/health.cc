@@ -49,8 +49,11 @@ bool TouchesClients(const PlannedFault& fault, const ClusterShape& shape) {
   return Names(fault, 0) || fault.a >= shape.replicas || fault.b >= shape.replicas;
 }
 
+// From just before it strikes: what it does at that instant is its doing.
+Duration Begin(const PlannedFault& fault) { return fault.at - Duration(1); }
+
 bool During(const PlannedFault& fault, Duration now, Duration after) {
-  return fault.at <= now && now <= fault.at + fault.lasts + after;
+  return Begin(fault) <= now && now <= fault.at + fault.lasts + after;
 }
 
 Health At(const sim::FaultPlan& plan, const ClusterShape& shape, Duration now) {
@@ -78,7 +81,7 @@ std::vector<HealthChange> HealthDuring(const sim::FaultPlan& plan, const Cluster
   std::set<Duration> moments;
   for (const PlannedFault& fault : plan.faults()) {
     const Duration end = fault.at + fault.lasts;
-    moments.insert({fault.at, end + Duration(1), end + shape.recovery + Duration(1)});
+    moments.insert({Begin(fault), end + Duration(1), end + shape.recovery + Duration(1)});
   }
   std::vector<HealthChange> changes;
   Health before = Health::kAll;
