@@ -1,16 +1,26 @@
 // EventQueue: what is going to happen, ordered by (time, sequence).
 //
-// An `Actor` is an actor that knows what to do next; it appears at most once in the queue. Whoever
-// has several things to come (a flow of segments, the timers of a process) keeps them itself and
-// queues only the first. Two events of the same instant fire in the order of their sequence
-// numbers, which are given out in the order in which things were decided: nothing else breaks a
-// tie.
+// An `Actor` knows what to do next; it appears at most once in the queue. Whoever has several
+// things to come (a flow of segments, the timers of a process) keeps them itself and queues only
+// the first. Two events of the same instant fire in the order of their sequence numbers, which are
+// given out in the order in which things were decided: nothing else breaks a tie.
 //
-// A 4-ary heap of (time, sequence, event): pushing and popping cost O(log n), cancelling too;
-// nothing is allocated once the vector has grown.
+// What comes next lies in a short sorted run; what comes later in the buckets of a radix heap
+// (Ahuja, Mehlhorn, Orlin, Tarjan, 1990), by the highest bit in which its time differs from
+// `floor_`. Time only goes forward, so that an event moves to lower buckets alone: scheduling,
+// cancelling and popping cost the same few nanoseconds with ten events pending as with ten
+// thousand, and events that are far away are not touched. Nothing is allocated once the vectors
+// have grown.
+//
+// Invariants
+//  1. Every event of the run comes before every event of the buckets.
+//  2. The run is empty only if the queue is.
+//  3. No event of the buckets comes before `floor_`; those of bucket 0 come at `floor_`, those of
+//     bucket b differ from it in bit b - 1 and in none that is higher.
 #ifndef FAULTLINE_SIM_EVENT_QUEUE_H_
 #define FAULTLINE_SIM_EVENT_QUEUE_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -40,7 +50,7 @@ class Actor {
  private:
   friend class EventQueue;
   EventQueue* queue_ = nullptr;
-  size_t index_ = 0;
+  uint32_t slot_ = 0;  // valid while queued
 };
 
 class EventQueue {
@@ -48,15 +58,12 @@ class EventQueue {
   EventQueue() = default;
   EventQueue(const EventQueue&) = delete;
   EventQueue& operator=(const EventQueue&) = delete;
-  ~EventQueue() {
-    for (Entry& entry : heap_) entry.event->queue_ = nullptr;
-    for (Entry& entry : heap_) entry.event->OnQueueDestroyed();
-  }
+  ~EventQueue();
 
-  bool empty() const { return heap_.empty(); }
-  size_t size() const { return heap_.size(); }
+  bool empty() const { return run_head_ == run_tail_; }
+  size_t size() const { return run_tail_ - run_head_ + in_buckets_; }
   // Of the first event; the queue is not empty.
-  MonotonicTime next_time() const { return MonotonicTime(Duration(heap_.front().when)); }
+  MonotonicTime next_time() const { return MonotonicTime(Duration(run_[run_head_].when)); }
 
   // The next place in the order of decisions.
   uint64_t NextSequence() { return ++last_sequence_; }
@@ -67,79 +74,98 @@ class EventQueue {
   void Schedule(Actor* event, MonotonicTime when, uint64_t sequence) {
     FAULTLINE_CHECK(event->queue_ == nullptr) << "an event is queued once";
     event->queue_ = this;
-    heap_.push_back({when.time_since_epoch().count(), sequence, event});
-    SiftUp(heap_.size() - 1);
+    event->slot_ = TakeSlot();
+    const Entry entry{when.time_since_epoch().count(), sequence, event, event->slot_};
+    if (BelongsToRun(entry)) {
+      InsertIntoRun(entry);
+    } else {
+      InsertIntoBuckets(entry);
+    }
   }
   // Does nothing if it is not queued.
   void Cancel(Actor* event);
 
   // Takes the first event out; the queue is not empty.
   Actor* Pop() {
-    Actor* first = heap_.front().event;
-    first->queue_ = nullptr;
-    RemoveAt(0);
+    Actor* first = run_[run_head_++].actor;
+    Release(first);
+    if (run_head_ == run_tail_) RefillRun();
     return first;
   }
 
  private:
+  // 32 bytes, so that two share a cache line. The slot is here so that moving an event does not
+  // touch its actor.
   struct Entry {
     int64_t when;
     uint64_t sequence;
-    Actor* event;
+    Actor* actor;
+    uint32_t slot;
+
     bool Before(const Entry& other) const {
       return when != other.when ? when < other.when : sequence < other.sequence;
     }
   };
+  // Where the event of a slot is: so that it can be cancelled.
+  struct Place {
+    uint32_t bucket;
+    uint32_t index;  // in the bucket
+  };
 
-  static constexpr size_t kArity = 4;
+  static constexpr uint32_t kRun = 64;  // as a bucket: one more than there are
+  static constexpr size_t kRunCapacity = 64;
+  static constexpr size_t kRunTarget = 24;  // so many are taken out of the buckets at once
+  static constexpr size_t kRunKept = 16;    // so many stay when it overflows
 
-  void Place(size_t index, const Entry& entry) {
-    heap_[index] = entry;
-    entry.event->index_ = index;
+  bool BelongsToRun(const Entry& entry) const {
+    if (in_buckets_ == 0 && run_tail_ - run_head_ < kRunTarget) return true;
+    return entry.Before(run_[run_tail_ - 1]);
+  }
+  uint32_t BucketOf(int64_t when) const {
+    uint64_t differing = static_cast<uint64_t>(when) ^ static_cast<uint64_t>(floor_);
+    return differing == 0 ? 0 : 64 - static_cast<uint32_t>(__builtin_clzll(differing));
   }
 
-  void RemoveAt(size_t index) {
-    Entry last = heap_.back();
-    heap_.pop_back();
-    if (index == heap_.size()) return;
-    Place(index, last);
-    if (index > 0 && last.Before(heap_[(index - 1) / kArity])) {
-      SiftUp(index);
-    } else {
-      SiftDown(index);
-    }
+  uint32_t TakeSlot() {
+    if (free_slots_.empty()) return NewSlot();
+    uint32_t slot = free_slots_.back();
+    free_slots_.pop_back();
+    return slot;
+  }
+  void Release(Actor* actor) {
+    actor->queue_ = nullptr;
+    free_slots_.push_back(actor->slot_);
   }
 
-  void SiftUp(size_t index) {
-    Entry moving = heap_[index];
-    while (index > 0) {
-      size_t parent = (index - 1) / kArity;
-      if (!moving.Before(heap_[parent])) break;
-      Place(index, heap_[parent]);
-      index = parent;
-    }
-    Place(index, moving);
-  }
+  uint32_t NewSlot();
+  void InsertIntoRun(const Entry& entry);
+  void InsertIntoBuckets(const Entry& entry);
+  void Put(const Entry& entry);
+  void RemoveFromRun(const Actor* actor);
+  void RemoveFromBucket(Place place);
+  void RefillRun();
+  void TakeAll(uint32_t index);
+  void TakeInstant();
+  void SortInstant();
+  void Split(uint32_t index);
+  void SpillRun();
+  void LowerFloor(int64_t floor);
 
-  void SiftDown(size_t index) {
-    Entry moving = heap_[index];
-    const size_t size = heap_.size();
-    while (true) {
-      size_t first = index * kArity + 1;
-      if (first >= size) break;
-      size_t end = first + kArity < size ? first + kArity : size;
-      size_t least = first;
-      for (size_t child = first + 1; child < end; ++child) {
-        if (heap_[child].Before(heap_[least])) least = child;
-      }
-      if (!heap_[least].Before(moving)) break;
-      Place(index, heap_[least]);
-      index = least;
-    }
-    Place(index, moving);
-  }
+  // Sorted: the entries from `run_head_` to `run_tail_`.
+  std::array<Entry, kRunCapacity> run_;
+  size_t run_head_ = 0;
+  size_t run_tail_ = 0;
 
-  std::vector<Entry> heap_;
+  std::array<std::vector<Entry>, 64> buckets_;
+  uint64_t occupied_ = 0;  // bit b: bucket b is not empty
+  size_t in_buckets_ = 0;
+  int64_t floor_ = 0;
+  // Bucket 0 is taken out piece by piece: what lies before `instant_head_` has left.
+  size_t instant_head_ = 0;
+  bool instant_sorted_ = true;
+
+  std::vector<Place> places_;  // by slot
+  std::vector<uint32_t> free_slots_;
   uint64_t last_sequence_ = 0;
 };
 
