@@ -259,6 +259,8 @@ World::Located World::Locate(const Endpoint& address, Host* self) {
   if (number == 0 || number > hosts_.size() || plane > static_cast<uint8_t>(Plane::kClient))
     return {};
   Host* host = hosts_[number - 1].get();
+  bool v6 = address.family() == Endpoint::Family::kIpv6;
+  if (v6 && address != host->Ipv6Address(static_cast<Plane>(plane), address.port())) return {};
   return {host, host == self ? Plane::kLoopback : static_cast<Plane>(plane)};
 }
 
