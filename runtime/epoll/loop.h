@@ -69,6 +69,9 @@ class Loop final : private Pollable {
   // refused then.
   std::shared_ptr<Remote> remote() { return remote_; }
 
+  // For those who watch descriptors of their own; they let go of it before the loop ends.
+  Core* core() { return &core_; }
+
  private:
   static constexpr uint32_t kTasksPerTurn = 256;
   static constexpr uint32_t kTransfersPerTurn = 256;
