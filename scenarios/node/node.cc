@@ -11,6 +11,7 @@
 #include "scenarios/flags/values.h"
 #include "scenarios/ledger/log.h"
 #include "scenarios/ledger/run_replica.h"
+#include "scenarios/ledger/tcp.h"
 #include "transports/tcp/tcp.h"
 
 namespace faultline::node {
@@ -58,9 +59,8 @@ Task<absl::Status> RunNode(NodeFlags flags, Runtime runtime, NodeLog* log) {
   if (!clients.ok()) co_return clients.status();
   ledger::Log entries;
   auto ended = co_await Race(
-      ledger::RunReplica(config, runtime, {.log = &entries, .observers = {.connections = log}},
-                         *std::move(replicas), tcp::Connector(runtime.network, runtime.buffers, {}),
-                         *std::move(clients)),
+      ledger::RunTcpReplica(config, *std::move(replicas), *std::move(clients), runtime,
+                            {.log = &entries, .observers = {.connections = log}}),
       AnnounceStop(log, absl::StrCat("stopping: draining, for at most ",
                                      flags::FormatTimeSpan(DrainBound(config)))));
   const absl::StatusOr<ledger::ReplicaReport>& report = std::get<0>(ended.results);

@@ -1,0 +1,187 @@
+#include "scenarios/load/load.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "runtime/combine.h"
+#include "runtime/event.h"
+#include "runtime/scope.h"
+#include "runtime/stop.h"
+#include "scenarios/ledger/checkers/findings.h"
+#include "scenarios/ledger/observer.h"
+#include "scenarios/ledger/run_client.h"
+#include "scenarios/ledger/tcp.h"
+#include "scenarios/load/meter.h"
+#include "scenarios/load/outside_checker.h"
+
+namespace faultline::load {
+namespace {
+
+using ledger::ClientReport;
+using ledger::ConnectionId;
+using ledger::Party;
+
+// How many clients are connected, for those who watch; tells a checker too.
+class ConnectionCounter final : public ledger::ConnectionObserver {
+ public:
+  // `next` may be null.
+  explicit ConnectionCounter(ConnectionObserver* next) : next_(next) {}
+
+  uint64_t connected() const { return connected_; }
+
+  void OnConnected(const Party& self, const Party& peer, const ConnectionId& id) override {
+    ++connected_;
+    if (next_ != nullptr) next_->OnConnected(self, peer, id);
+  }
+  void OnLost(const Party& self, const Party& peer, const ConnectionId& id,
+              const absl::Status& status) override {
+    --connected_;
+    if (next_ != nullptr) next_->OnLost(self, peer, id, status);
+  }
+
+ private:
+  ConnectionObserver* const next_;
+  uint64_t connected_ = 0;
+};
+
+class LoadRun {
+ public:
+  LoadRun(const LoadFlags& flags, const Runtime& runtime, std::ostream* progress)
+      : flags_(flags),
+        runtime_(runtime),
+        progress_(progress),
+        checker_(&findings_),
+        connections_(flags.check ? &checker_ : nullptr),
+        meter_(flags.timeout) {}
+
+  Task<Summary> Run() {
+    started_ = window_began_ = clock()->Now();
+    StopSource reporter;
+    Scope reporting(co_await ThisTask());
+    reporting.Spawn(WithStop(&reporter, ReportEachSecond()));
+    co_await Race(RunClients(), WaitForTheEnd());
+    reporter.RequestStop();
+    co_await reporting.Join();
+    meter_.EndWindow();
+    summary_.elapsed = clock()->Now() - started_;
+    summary_.overdue = meter_.overdue();
+    summary_.latency = Summarize(meter_.total());
+    if (flags_.verify) co_await Shielded(Verify());
+    TakeFindings();
+    co_return std::move(summary_);
+  }
+
+ private:
+  Clock* clock() const { return runtime_.clock; }
+
+  // --- Clients ---
+
+  Task<void> RunClients() {
+    Scope clients(co_await ThisTask());
+    for (uint64_t i = 0; i < flags_.clients; ++i) clients.Spawn(RunOneClient(i));
+    co_await clients.Join();
+  }
+
+  // The clients of an open loop take turns instead of coming all at once.
+  Task<void> RunOneClient(uint64_t index) {
+    const ledger::WorkloadConfig workload = WorkloadOf(flags_);
+    const Duration turn =
+        workload.period * static_cast<int64_t>(index) / static_cast<int64_t>(flags_.clients);
+    absl::Status slept = co_await clock()->SleepFor(turn);
+    if (!slept.ok()) co_return;
+    ledger::Observers observers{.connections = &connections_};
+    if (flags_.check) observers.clients = &checker_;
+    Account(co_await ledger::RunTcpClient(ClientConfigOf(flags_), workload, runtime_,
+                                          {.observers = observers, .meter = &meter_}));
+  }
+
+  void Account(const absl::StatusOr<ClientReport>& report) {
+    absl::Status status = report.status();
+    if (report.ok()) {
+      summary_.issued += report->issued;
+      summary_.acknowledged += report->acknowledged;
+      summary_.connections += report->connections;
+      status = report->status;
+    }
+    if (status.ok()) return;
+    findings_.Add("served", absl::StrCat("a client gave up: ", status.ToString()));
+  }
+
+  Task<void> WaitForTheEnd() {
+    if (flags_.duration > Duration::zero()) {
+      (void)co_await clock()->SleepFor(flags_.duration);
+    } else {
+      Event never;
+      (void)co_await never.Wait();
+    }
+    ending_ = true;
+  }
+
+  // --- Progress ---
+
+  Task<void> ReportEachSecond() {
+    while (true) {
+      absl::Status slept = co_await clock()->SleepUntil(window_began_ + 1s);
+      if (!slept.ok()) co_return;
+      ReportWindow();
+    }
+  }
+
+  void ReportWindow() {
+    const MonotonicTime now = clock()->Now();
+    const LatencyHistogram& window = meter_.window();
+    const Progress progress{.elapsed = now - started_,
+                            .window = now - window_began_,
+                            .answered = window.count(),
+                            .total = meter_.total().count() + window.count(),
+                            .latency = Summarize(window),
+                            .connected = connections_.connected(),
+                            .clients = ending_ ? 0 : flags_.clients};
+    if (progress_ != nullptr) *progress_ << ProgressLine(progress) + "\n" << std::flush;
+    meter_.EndWindow();
+    window_began_ = now;
+  }
+
+  // --- The end ---
+
+  Task<void> Verify() {
+    VerifyConfig config{.replicas = flags_.connect,
+                        .cluster = {flags_.cluster, 0},
+                        .patience = flags_.verify_timeout};
+    summary_.verification =
+        co_await VerifyReplicas(std::move(config), runtime_, &checker_, &findings_);
+  }
+
+  void TakeFindings() {
+    for (const absl::Status& finding : findings_.all()) {
+      summary_.findings.emplace_back(finding.message());
+    }
+    summary_.finding_count = findings_.count();
+  }
+
+  const LoadFlags flags_;
+  const Runtime runtime_;
+  std::ostream* const progress_;
+  ledger::Findings findings_;
+  OutsideChecker checker_;
+  ConnectionCounter connections_;
+  LoadMeter meter_;
+  MonotonicTime started_;
+  MonotonicTime window_began_;
+  bool ending_ = false;  // clients leave
+  Summary summary_;
+};
+
+}  // namespace
+
+Task<Summary> RunLoad(LoadFlags flags, Runtime runtime, std::ostream* progress) {
+  LoadRun run(flags, runtime, progress);
+  co_return co_await run.Run();
+}
+
+}  // namespace faultline::load

@@ -1,0 +1,86 @@
+// Goal: a node's command line means what it says or is refused with a message that helps.
+// Method: good and bad command lines.
+
+#include "scenarios/node/node_flags.h"
+
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace faultline::node {
+namespace {
+
+using ::testing::HasSubstr;
+
+const char kPeers[] = "--peers=127.0.0.1:7100,[::1]:7101,unix:/tmp/two";
+
+absl::StatusOr<NodeFlags> Parse(const std::vector<std::string>& arguments) {
+  return ParseNodeFlags(arguments);
+}
+
+std::string Refusal(const std::vector<std::string>& arguments) {
+  absl::StatusOr<NodeFlags> flags = Parse(arguments);
+  EXPECT_TRUE(absl::IsInvalidArgument(flags.status())) << flags.status();
+  return std::string(flags.status().message());
+}
+
+TEST(NodeFlags, AWholeCommandLine) {
+  absl::StatusOr<NodeFlags> flags = Parse({"--replica=2", kPeers, "--listen=127.0.0.1:0",
+                                           "--cluster=9", "--drain=250ms", "--max-clients=7"});
+  ASSERT_TRUE(flags.ok()) << flags.status();
+  EXPECT_EQ(flags->config.replica, 2);
+  ASSERT_EQ(flags->config.peers.size(), 3u);
+  EXPECT_EQ(flags->config.peers[0], Endpoint::Ipv4Loopback(7100));
+  EXPECT_EQ(flags->config.peers[1], Endpoint::Ipv6Loopback(7101));
+  EXPECT_EQ(flags->config.peers[2], Endpoint::Unix("/tmp/two"));
+  EXPECT_EQ(flags->listen, Endpoint::Ipv4Loopback(0));
+  EXPECT_EQ(flags->config.cluster, (message::Uint128{9, 0}));
+  EXPECT_EQ(flags->config.drain_grace, 250ms);
+  EXPECT_EQ(flags->config.clients.max_connections, 7u);
+}
+
+TEST(NodeFlags, WhatIsNeededIsAskedFor) {
+  EXPECT_THAT(Refusal({}), HasSubstr("--replica is needed"));
+  EXPECT_THAT(Refusal({"--replica=0"}), HasSubstr("--peers is needed"));
+  EXPECT_THAT(Refusal({"--replica=0", kPeers}), HasSubstr("--listen is needed"));
+}
+
+TEST(NodeFlags, HelpNeedsNothingElse) {
+  absl::StatusOr<NodeFlags> flags = Parse({"--help"});
+  ASSERT_TRUE(flags.ok()) << flags.status();
+  EXPECT_TRUE(flags->help);
+  EXPECT_THAT(NodeHelp(), HasSubstr("--peers=HOST:PORT,..."));
+}
+
+TEST(NodeFlags, TheClusterIsOneThatCanBe) {
+  EXPECT_THAT(Refusal({"--replica=3", kPeers, "--listen=unix:c"}),
+              HasSubstr("there is no replica 3 of 3"));
+  EXPECT_THAT(Refusal({"--replica=0", "--peers=unix:a,unix:b", "--listen=unix:c"}),
+              HasSubstr("an odd number of replicas"));
+  EXPECT_THAT(Refusal({"--replica=7", kPeers, "--listen=unix:c"}), HasSubstr("too large"));
+}
+
+TEST(NodeFlags, OthersMustBeAbleToFindAReplica) {
+  EXPECT_THAT(Refusal({"--replica=0", "--peers=127.0.0.1:0,unix:b,unix:c", "--listen=unix:d"}),
+              HasSubstr("port 0"));
+  EXPECT_TRUE(Parse({"--replica=0", "--peers=127.0.0.1:0", "--listen=unix:d"}).ok());
+}
+
+TEST(NodeFlags, WhatIsNotMeantIsNamed) {
+  EXPECT_THAT(Refusal({"--replica=0", "--peer=unix:a"}), HasSubstr("did you mean --peers?"));
+  EXPECT_THAT(Refusal({"--listen=localhost:1"}), HasSubstr("--listen: "));
+}
+
+TEST(NodeFlags, TheBoundOfADrainCoversItsStages) {
+  ledger::ReplicaConfig config;
+  config.drain_grace = 3s;
+  config.clients.pipe.close_grace = 2s;
+  config.replicas.pipe.close_grace = 1s;
+  EXPECT_GT(DrainBound(config), 6s);
+  EXPECT_LE(DrainBound(config), 8s);
+}
+
+}  // namespace
+}  // namespace faultline::node
