@@ -152,6 +152,24 @@ TEST(SchedulingPolicyTest, EachTaskRunsOnceWhateverIsPicked) {
   EXPECT_EQ(policy.offered.front(), 10u);
 }
 
+// After a pick the last one stands in its place, and leaves from there.
+TEST(SchedulingPolicyTest, AFrameThatDiesAfterAPickLeaves) {
+  Scripted policy;
+  TestLoop loop(&policy);
+  Log log;
+  Scope root(loop.executor());
+  std::optional<Scope> doomed(loop.executor());
+  for (const char* name : {"a", "b", "c"}) root.Spawn(Note(&log, name));
+  doomed->Spawn(Note(&log, "x"));
+  loop.ResumeOne();  // picks "a": "x" takes its place
+  EXPECT_EQ(log, (Log{"a"}));
+  doomed.reset();
+  EXPECT_EQ(loop.ready()->size(), 2u);
+  loop.Run();
+  std::sort(log.begin(), log.end());
+  EXPECT_EQ(log, (Log{"a", "b", "c"}));
+}
+
 class PickNothing final : public SchedulingPolicy {
  public:
   size_t Pick(const std::vector<Resumable*>& ready) override { return ready.size(); }
@@ -253,6 +271,23 @@ TEST(ExecutorTest, ABusyTaskSharesTheLoop) {
   EXPECT_EQ(busy, 10000);
   EXPECT_GT(busy_when_other_ran, 0);
   EXPECT_LE(busy_when_other_ran, 100);
+}
+
+// A few operations that need not wait cost no trip through the queue, in each turn anew.
+TEST(ExecutorTest, EachTurnHasABudgetOfItsOwn) {
+  TestLoop loop;
+  Scope root(loop.executor());
+  Event set;
+  set.Set();
+  root.Spawn([](Event* set) -> Task<void> {
+    for (int turn = 0; turn < 100; ++turn) {
+      for (int i = 0; i < 10; ++i) EXPECT_TRUE((co_await set->Wait()).ok());
+      co_await Yield();
+    }
+  }(&set));
+  int turns = 0;
+  while (loop.ResumeOne()) ++turns;
+  EXPECT_EQ(turns, 101);
 }
 
 // A loop that does not notice that it was stopped must not take the whole program with it: it comes

@@ -92,14 +92,14 @@ class BufferPool::Core {
     }
   }
 
-  // Counts first and looks then, so that threads that give back at once cannot pass the limit
-  // together.
+  // Looks and counts in one step: threads that give back at once cannot pass the limit together.
   bool ReserveCache(size_t bytes) {
-    if (cached_bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes <= max_cached_bytes_) {
-      return true;
-    }
-    cached_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
-    return false;
+    size_t cached = cached_bytes_.load(std::memory_order_relaxed);
+    do {
+      if (bytes > max_cached_bytes_ || cached > max_cached_bytes_ - bytes) return false;
+    } while (
+        !cached_bytes_.compare_exchange_weak(cached, cached + bytes, std::memory_order_relaxed));
+    return true;
   }
 
   static size_t ClassOf(size_t size) {

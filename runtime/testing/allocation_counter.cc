@@ -8,11 +8,18 @@
 namespace {
 
 std::atomic<size_t> total_allocations{0};
+std::atomic<size_t> total_deallocations{0};
 
 void* Count(void* memory) {
   total_allocations.fetch_add(1, std::memory_order_relaxed);
   if (memory == nullptr) std::abort();
   return memory;
+}
+
+void Free(void* memory) {
+  if (memory == nullptr) return;
+  total_deallocations.fetch_add(1, std::memory_order_relaxed);
+  std::free(memory);
 }
 
 }  // namespace
@@ -23,13 +30,14 @@ void* operator new(size_t size, std::align_val_t alignment) {
   size_t multiple = static_cast<size_t>(alignment);
   return Count(std::aligned_alloc(multiple, (size + multiple - 1) / multiple * multiple));
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory) noexcept { Free(memory); }
+void operator delete(void* memory, size_t) noexcept { Free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { Free(memory); }
+void operator delete(void* memory, size_t, std::align_val_t) noexcept { Free(memory); }
 
 namespace faultline::testing {
 
 size_t TotalAllocations() { return total_allocations.load(std::memory_order_relaxed); }
+size_t TotalDeallocations() { return total_deallocations.load(std::memory_order_relaxed); }
 
 }  // namespace faultline::testing

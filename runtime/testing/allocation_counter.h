@@ -1,4 +1,5 @@
-// AllocationCounter: how many times the program asked the heap for memory.
+// AllocationCounter: how many times the program asked the heap for memory, and how often it gave
+// back.
 //
 //   AllocationCounter counter;
 //   ... the steady state ...
@@ -16,15 +17,18 @@ namespace faultline::testing {
 
 // Calls of operator new, in any form, by any thread, since the program began.
 size_t TotalAllocations();
+// Calls of operator delete with memory.
+size_t TotalDeallocations();
 
 class AllocationCounter {
  public:
-  AllocationCounter() : before_(TotalAllocations()) {}
   // Since this object was made.
-  size_t allocations() const { return TotalAllocations() - before_; }
+  size_t allocations() const { return TotalAllocations() - allocated_; }
+  size_t deallocations() const { return TotalDeallocations() - freed_; }
 
  private:
-  const size_t before_;
+  const size_t allocated_ = TotalAllocations();
+  const size_t freed_ = TotalDeallocations();
 };
 
 }  // namespace faultline::testing
