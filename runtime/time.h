@@ -36,7 +36,8 @@ using WallTime = std::chrono::time_point<WallTimeline, Duration>;
 // Later than every deadline that anybody sets: "never".
 inline constexpr MonotonicTime kInfiniteFuture = MonotonicTime::max();
 
-// As seconds with nine decimals, for people: "12.000500000s". In integers, so that it is the same everywhere.
+// As seconds with nine decimals, for people: "12.000500000s". In integers, so that it is the same
+// everywhere.
 std::string FormatSeconds(Duration duration);
 inline std::string FormatSeconds(MonotonicTime time) {
   return FormatSeconds(time.time_since_epoch());

@@ -4,10 +4,12 @@
 //   ... a task awaits stream.Read(buffer) ...
 //   stream.SucceedRead(5);
 //
-// Tests only. With `bytes_at_once` set, operations complete at once instead, with so many bytes.
+// Tests only. With `bytes_at_once` set, operations complete at once instead, with up to so many
+// bytes.
 #ifndef FAULTLINE_RUNTIME_TESTING_FAKE_STREAM_H_
 #define FAULTLINE_RUNTIME_TESTING_FAKE_STREAM_H_
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <utility>
@@ -64,7 +66,7 @@ class FakeStream final : public Stream {
   bool Start(Op* op, Op** slot) {
     FAULTLINE_CHECK(*slot == nullptr) << "one operation at a time";
     if (bytes_at_once > 0) {
-      op->Succeed(bytes_at_once);
+      op->Succeed(std::min(bytes_at_once, op->capacity()));
       return true;
     }
     *slot = op;
