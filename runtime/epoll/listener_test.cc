@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "runtime/combine.h"
-#include "runtime/epoll/syscall_count.h"
+#include "runtime/epoll/syscall_trap.h"
 #include "runtime/epoll/testing.h"
 #include "runtime/errors.h"
 
@@ -85,14 +85,14 @@ Task<void> SleepUntilAccepted(Setting* setting, size_t count) {
 
 // --- Out of descriptors ---
 
-Task<void> CountPause(Setting* setting, SyscallCount* count, bool* supported) {
+Task<void> CountPause(Setting* setting, SyscallTrap* trap, bool* supported) {
   if (!co_await ListenAndConnect(setting, 1)) co_return;
   Scope scope(co_await ThisTask());
   NoMoreDescriptors none;
   scope.Spawn(AcceptMany(setting, 1));
-  *supported = count->Start();
+  *supported = trap->Start();
   (void)co_await setting->clock->SleepFor(200ms);
-  count->Stop();
+  trap->Stop();
   EXPECT_TRUE(setting->accepted.empty());
   none.Lift();
   co_await scope.Join();
@@ -103,14 +103,14 @@ Task<void> CountPause(Setting* setting, SyscallCount* count, bool* supported) {
 TEST(ListenerTest, WithoutDescriptorsItPausesInsteadOfSpinningAndThenGoesOn) {
   auto loop = MakeLoop();
   Setting setting(loop.get());
-  SyscallCount count;
+  SyscallTrap trap;
   bool supported = false;
-  loop->Run(CountPause(&setting, &count, &supported));
+  loop->Run(CountPause(&setting, &trap, &supported));
   if (!supported) GTEST_SKIP() << "this kernel has no syscall user dispatch";
   // 1, 2, 4, ... 64, 100 ms: about nine tries in 200 ms, and a wait for each, and for the sleep.
-  EXPECT_GE(count.of(SYS_accept4), 2u) << count.ToString();
-  EXPECT_LE(count.of(SYS_accept4), 12u) << count.ToString();
-  EXPECT_LE(count.of(SYS_epoll_pwait2), 20u) << count.ToString();
+  EXPECT_GE(trap.of(SYS_accept4), 2u) << trap.ToString();
+  EXPECT_LE(trap.of(SYS_accept4), 12u) << trap.ToString();
+  EXPECT_LE(trap.of(SYS_epoll_pwait2), 20u) << trap.ToString();
 }
 
 Task<void> FreeOneHere(Setting* setting) {

@@ -1,4 +1,4 @@
-#include "runtime/epoll/syscall_count.h"
+#include "runtime/epoll/syscall_trap.h"
 
 #include <signal.h>
 #include <sys/prctl.h>
@@ -54,7 +54,7 @@ namespace faultline::epoll {
 namespace {
 
 // What the handler works on. The handler can be given nothing, hence globals; for tests only.
-uint64_t* counts = nullptr;
+SyscallTrap::Call* calls = nullptr;
 volatile char selector = 0;  // SYSCALL_DISPATCH_FILTER_ALLOW
 
 constexpr char kAllow = 0;
@@ -73,7 +73,13 @@ constexpr unsigned long kRestorer = 0x04000000;  // SA_RESTORER
 
 void OnSyscall(int, siginfo_t* info, void* context) {
   auto* registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
-  ++counts[info->si_syscall];
+  SyscallTrap::Call& call = calls[info->si_syscall];
+  ++call.count;
+  if (call.to_fail > 0) {
+    --call.to_fail;
+    registers[REG_RAX] = -call.error;
+    return;
+  }
   registers[REG_RAX] = faultline_direct_syscall(
       info->si_syscall, registers[REG_RDI], registers[REG_RSI], registers[REG_RDX],
       registers[REG_R10], registers[REG_R8], registers[REG_R9]);
@@ -90,12 +96,18 @@ bool InstallHandler() {
 
 }  // namespace
 
-SyscallCount::~SyscallCount() {
-  if (counting_) Stop();
+SyscallTrap::~SyscallTrap() {
+  if (started_) Stop();
 }
 
-bool SyscallCount::Start() {
-  FAULTLINE_CHECK(counts == nullptr) << "one count at a time";
+void SyscallTrap::Fail(long number, int error, uint64_t times) {
+  Call& call = calls_[static_cast<size_t>(number)];
+  call.error = error;
+  call.to_fail = times;
+}
+
+bool SyscallTrap::Start() {
+  FAULTLINE_CHECK(calls == nullptr) << "one trap at a time";
   if (!InstallHandler()) return false;
   selector = kAllow;
   size_t size = static_cast<size_t>(faultline_direct_end - faultline_direct_begin);
@@ -103,29 +115,29 @@ bool SyscallCount::Start() {
             &selector) != 0) {
     return false;
   }
-  counts = counts_.data();
-  counting_ = true;
+  calls = calls_.data();
+  started_ = true;
   selector = kBlock;
   return true;
 }
 
-void SyscallCount::Stop() {
+void SyscallTrap::Stop() {
   selector = kAllow;
   prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_OFF, 0, 0, 0);
-  counts = nullptr;
-  counting_ = false;
+  calls = nullptr;
+  started_ = false;
 }
 
-uint64_t SyscallCount::total() const {
+uint64_t SyscallTrap::total() const {
   uint64_t sum = 0;
-  for (uint64_t count : counts_) sum += count;
+  for (const Call& call : calls_) sum += call.count;
   return sum;
 }
 
-std::string SyscallCount::ToString() const {
+std::string SyscallTrap::ToString() const {
   std::string text;
-  for (size_t number = 0; number < counts_.size(); ++number) {
-    if (counts_[number] != 0) absl::StrAppend(&text, number, ":", counts_[number], " ");
+  for (size_t number = 0; number < calls_.size(); ++number) {
+    if (calls_[number].count != 0) absl::StrAppend(&text, number, ":", calls_[number].count, " ");
   }
   return text;
 }
