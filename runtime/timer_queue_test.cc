@@ -7,7 +7,6 @@
 
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <utility>
 #include <vector>
 
@@ -50,6 +49,13 @@ TEST(TimerQueueTest, TakesOutWhatIsDueAndOnlyThat) {
   EXPECT_EQ(clock.queue.next_time(), At(20));
 }
 
+using Key = std::pair<MonotonicTime, uint64_t>;  // when, and how many-th to be armed
+
+struct Keyed : Timer {
+  Keyed() : Timer(&Nothing) {}
+  Key key;
+};
+
 class TimerQueueHistoryTest : public ::testing::TestWithParam<uint64_t> {};
 
 TEST_P(TimerQueueHistoryTest, AgreesWithAnOrderedMap) {
@@ -59,34 +65,26 @@ TEST_P(TimerQueueHistoryTest, AgreesWithAnOrderedMap) {
     return (state >> 33) % bound;
   };
   QueueClock clock;
-  std::vector<std::unique_ptr<Timer>> timers;
-  for (int i = 0; i < 200; ++i) timers.push_back(std::make_unique<Timer>(&Nothing));
-  std::map<std::pair<MonotonicTime, uint64_t>, Timer*> model;
-  std::map<Timer*, std::pair<MonotonicTime, uint64_t>> keys;
+  std::vector<Keyed> timers(200);
+  std::map<Key, Keyed*> model;
   uint64_t sequence = 0;
-  auto forget = [&](Timer* timer) {
-    auto key = keys.find(timer);
-    if (key == keys.end()) return;
-    model.erase(key->second);
-    keys.erase(key);
-  };
   uint64_t spread = 1 + draw(1000);  // small: many ties
   for (int step = 0; step < 5000; ++step) {
-    Timer* timer = timers[draw(timers.size())].get();
+    Keyed* timer = &timers[draw(timers.size())];
     switch (draw(5)) {
       case 0:
       case 1:
       case 2: {
         MonotonicTime when = At(static_cast<int64_t>(draw(spread)));
-        forget(timer);
+        model.erase(timer->key);
         timer->Arm(&clock, when);
-        keys[timer] = {when, ++sequence};
-        model[keys[timer]] = timer;
+        timer->key = {when, ++sequence};
+        model[timer->key] = timer;
         break;
       }
       case 3:
         timer->Disarm();
-        forget(timer);
+        model.erase(timer->key);
         break;
       case 4: {
         MonotonicTime now = At(static_cast<int64_t>(draw(spread)));
@@ -96,7 +94,7 @@ TEST_P(TimerQueueHistoryTest, AgreesWithAnOrderedMap) {
         ASSERT_EQ(due, expected) << "step " << step;
         if (due == nullptr) break;
         due->Fire();
-        forget(due);
+        model.erase(static_cast<Keyed*>(due)->key);
       }
     }
     ASSERT_EQ(clock.queue.size(), model.size());
