@@ -14,7 +14,7 @@ namespace {
 
 // What is read into the receive buffer when a large frame is expected: its header, or a few small
 // frames.
-constexpr size_t kHeadBytes = 4096;
+constexpr size_t kHeadBytes = 1024;
 
 // Two headers: room to go on behind the rest of one.
 constexpr size_t kMinReceiveBuffer = 2 * kHeaderSize;
@@ -30,35 +30,30 @@ FrameBuffer::FrameBuffer(BufferPool* pool, const FrameReaderOptions& options,
       << "a receive buffer of " << options.receive_buffer_bytes << " bytes";
 }
 
-std::optional<absl::StatusOr<Message>> FrameBuffer::Next(size_t max_message_size) {
+std::span<const std::byte> FrameBuffer::Find(size_t max_message_size) {
   if (__builtin_expect(Planted(bugs_, &TransportBugs::maximum_size_ignored), false)) {
     max_message_size = SIZE_MAX;
   }
-  if (partial_.size() != 0) return NextPartial(max_message_size);
-  if (buffered() >= kHeaderSize) return NextBuffered(max_message_size);
-  if (!final_.ok()) return final_;
-  return std::nullopt;
+  if (lent_.size() != 0) lent_ = Unfrozen();
+  if (partial_.size() != 0) return FindPartial(max_message_size);
+  if (buffered() >= kHeaderSize) return FindBuffered(max_message_size);
+  return {};
 }
 
-std::optional<absl::StatusOr<Message>> FrameBuffer::NextBuffered(size_t max_message_size) {
-  HeaderBytes header = HeaderOf(buffer_.data() + begin_);
-  absl::Status valid = ValidateHeader(header, max_message_size);
-  if (!valid.ok()) return Fail(std::move(valid));
-  size_t size = SizeOf(header);
-  last_size_ = size;
-  if (size <= buffered()) return TakeWhole(size);
-  StartPartial(size);
-  return std::nullopt;
-}
-
-absl::StatusOr<Message> FrameBuffer::TakeWhole(size_t size) {
+std::span<const std::byte> FrameBuffer::FindBuffered(size_t max_message_size) {
   const std::byte* frame = buffer_.data() + begin_;
-  absl::Status valid = ValidateBody(HeaderOf(frame), {frame + kHeaderSize, size - kHeaderSize});
+  absl::Status valid = ValidateHeader(HeaderOf(frame), max_message_size);
   if (!valid.ok()) return Fail(std::move(valid));
-  Unfrozen own = pool_->Allocate(size);
-  std::memcpy(own.data(), frame, size);
+  size_t size = SizeOf(HeaderOf(frame));
+  last_size_ = size;
+  if (size > buffered()) {
+    StartPartial(size);
+    return {};
+  }
+  valid = ValidateBody(HeaderOf(frame), {frame + kHeaderSize, size - kHeaderSize});
+  if (!valid.ok()) return Fail(std::move(valid));
   begin_ += size;
-  return Message::FromValidated(std::move(own).Freeze());
+  return {frame, size};
 }
 
 void FrameBuffer::StartPartial(size_t size) {
@@ -68,20 +63,15 @@ void FrameBuffer::StartPartial(size_t size) {
   begin_ = end_ = 0;
 }
 
-std::optional<absl::StatusOr<Message>> FrameBuffer::NextPartial(size_t max_message_size) {
-  if (partial_.size() > max_message_size) {
-    return Fail(ValidateHeader(HeaderOf(partial_.data()), max_message_size));
-  }
-  if (partial_filled_ < partial_.size()) return std::nullopt;
-  return FinishPartial();
-}
-
-absl::StatusOr<Message> FrameBuffer::FinishPartial() {
-  absl::Status valid =
-      ValidateBody(HeaderOf(partial_.data()), partial_.bytes().subspan(kHeaderSize));
+std::span<const std::byte> FrameBuffer::FindPartial(size_t max_message_size) {
+  HeaderBytes header = HeaderOf(partial_.data());
+  if (partial_.size() > max_message_size) return Fail(ValidateHeader(header, max_message_size));
+  if (partial_filled_ < partial_.size()) return {};
+  absl::Status valid = ValidateBody(header, partial_.bytes().subspan(kHeaderSize));
   if (!valid.ok()) return Fail(std::move(valid));
+  lent_ = std::exchange(partial_, Unfrozen());
   partial_filled_ = 0;
-  return Message::FromValidated(std::exchange(partial_, Unfrozen()).Freeze());
+  return lent_.bytes();
 }
 
 std::span<const iovec> FrameBuffer::BeginRead(std::array<iovec, 2>* buffers) {
@@ -116,9 +106,12 @@ size_t FrameBuffer::ReadLimit() const {
 
 absl::Status FrameBuffer::OnRead(const absl::StatusOr<size_t>& read) {
   if (!read.ok()) return OnFault(read.status());
-  if (*read == 0) return OnEnd();
-  Account(*read);
-  return absl::OkStatus();
+  if (*read > 0) {
+    Account(*read);
+  } else {
+    OnEnd();
+  }
+  return final_;
 }
 
 void FrameBuffer::Account(size_t bytes) {
@@ -127,31 +120,30 @@ void FrameBuffer::Account(size_t bytes) {
   end_ += bytes - of_partial;
 }
 
-absl::Status FrameBuffer::OnEnd() {
+void FrameBuffer::OnEnd() {
   if (partial_.size() != 0 && !Planted(bugs_, &TransportBugs::torn_body_is_clean_end)) {
-    return Fail(FrameErrorStatus(FrameError::kTornBody,
-                                 absl::StrCat("torn body: ", partial_filled_ - kHeaderSize, " of ",
-                                              partial_.size() - kHeaderSize, " bytes")));
+    Fail(FrameErrorStatus(FrameError::kTornBody,
+                          absl::StrCat("torn body: ", partial_filled_ - kHeaderSize, " of ",
+                                       partial_.size() - kHeaderSize, " bytes")));
+  } else if (buffered() != 0 && !Planted(bugs_, &TransportBugs::torn_header_is_clean_end)) {
+    Fail(FrameErrorStatus(FrameError::kTornHeader, absl::StrCat("torn header: ", buffered(), " of ",
+                                                                kHeaderSize, " bytes")));
+  } else {
+    Fail(ConnectionClosed());
   }
-  if (buffered() != 0 && !Planted(bugs_, &TransportBugs::torn_header_is_clean_end)) {
-    return Fail(
-        FrameErrorStatus(FrameError::kTornHeader,
-                         absl::StrCat("torn header: ", buffered(), " of ", kHeaderSize, " bytes")));
-  }
-  return Fail(ConnectionClosed());
 }
 
 absl::Status FrameBuffer::OnFault(const absl::Status& status) {
-  if (!absl::IsCancelled(status)) return Fail(status);
-  // Not a stop request, but our other half: it has aborted the stream.
-  if (ErrnoOf(status) == ECANCELED) {
-    return Fail(ErrnoStatus(ECONNABORTED, "the connection was aborted on this side"));
+  if (!absl::IsCancelled(status)) {
+    Fail(status);
+  } else if (ErrnoOf(status) == ECANCELED) {
+    // Not a stop request, but our other half: it has aborted the stream.
+    Fail(ErrnoStatus(ECONNABORTED, "the connection was aborted on this side"));
+  } else {
+    if (Planted(bugs_, &TransportBugs::cancelled_read_loses_bytes)) Forget();
+    return status;
   }
-  if (Planted(bugs_, &TransportBugs::cancelled_read_loses_bytes)) {
-    partial_ = Unfrozen();
-    partial_filled_ = begin_ = end_ = 0;
-  }
-  return status;
+  return final_;
 }
 
 bool FrameBuffer::closed_cleanly() const { return IsConnectionClosed(final_); }
@@ -163,15 +155,19 @@ void FrameBuffer::SetReading() {
 
 void FrameBuffer::Abandon() {
   reading_ = false;
-  (void)Fail(absl::AbortedError("a read was abandoned"));
+  Fail(absl::AbortedError("a read was abandoned"));
 }
 
-absl::Status FrameBuffer::Fail(absl::Status status) {
-  final_ = std::move(status);
-  buffer_ = Unfrozen();
+void FrameBuffer::Forget() {
   partial_ = Unfrozen();
   partial_filled_ = begin_ = end_ = 0;
-  return final_;
+}
+
+std::span<const std::byte> FrameBuffer::Fail(absl::Status status) {
+  final_ = std::move(status);
+  Forget();
+  buffer_ = Unfrozen();
+  return {};
 }
 
 }  // namespace faultline::message

@@ -1,9 +1,11 @@
 // FrameBuffer: the part of FrameReader that knows nothing of streams: which bytes have arrived,
 // which messages they make, where the next bytes go. Its invariants are told in frame_reader.h.
 //
-//   while (!(next = frames.Next(max))) {
-//     n = readv(fd, frames.BeginRead(&buffers));
-//     frames.OnRead(n);
+//   for (;;) {
+//     std::span<const std::byte> frame = frames.Find(max);
+//     if (!frame.empty()) ... frames.Own(frame) ...           // or look at it where it lies
+//     else if (!frames.final().ok()) break;
+//     else frames.OnRead(readv(fd, frames.BeginRead(&buffers)));
 //   }
 #ifndef FAULTLINE_TRANSPORTS_MESSAGE_FRAME_BUFFER_H_
 #define FAULTLINE_TRANSPORTS_MESSAGE_FRAME_BUFFER_H_
@@ -12,15 +14,15 @@
 
 #include <array>
 #include <cstddef>
-#include <optional>
+#include <cstring>
 #include <span>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "runtime/check.h"
 #include "runtime/frozen.h"
 #include "transports/message/bugs.h"
-#include "transports/message/message.h"
 #include "transports/message/validate.h"
 
 namespace faultline::message {
@@ -40,11 +42,20 @@ class FrameBuffer {
   FrameBuffer(FrameBuffer&&) noexcept = default;
   FrameBuffer& operator=(FrameBuffer&&) noexcept = default;
 
-  // The next message that is here; the final error once everything was given out; nothing if bytes
-  // are missing.
-  std::optional<absl::StatusOr<Message>> Next(size_t max_message_size);
+  // The next whole frame, valid, where it was received: until the next call of any method but
+  // `Own`. Empty if there is none; if `final` is not OK, there will be none.
+  std::span<const std::byte> Find(size_t max_message_size);
+  // The frame that `Find` has just returned, in a buffer of its own.
+  Frozen Own(std::span<const std::byte> frame) {
+    if (lent_.size() != 0) return std::exchange(lent_, Unfrozen()).Freeze();
+    Unfrozen own = pool_->Allocate(frame.size());
+    std::memcpy(own.data(), frame.data(), frame.size());
+    return std::move(own).Freeze();
+  }
+  // How the stream ended; OK until then.
+  const absl::Status& final() const { return final_; }
 
-  // Where the next bytes go: one or two buffers, in `*buffers`. `Next` has returned nothing.
+  // Where the next bytes go: one or two buffers, in `*buffers`. `Find` has returned nothing.
   std::span<const iovec> BeginRead(std::array<iovec, 2>* buffers);
   // What a read into them brought; 0 is the end of the stream. The error if there is one: a final
   // one is kept, Cancelled is not.
@@ -61,18 +72,17 @@ class FrameBuffer {
 
  private:
   size_t buffered() const { return end_ - begin_; }
-  HeaderBytes HeaderAtBegin();
-  std::optional<absl::StatusOr<Message>> NextBuffered(size_t max_message_size);
-  std::optional<absl::StatusOr<Message>> NextPartial(size_t max_message_size);
-  absl::StatusOr<Message> TakeWhole(size_t size);
+  std::span<const std::byte> FindBuffered(size_t max_message_size);
+  std::span<const std::byte> FindPartial(size_t max_message_size);
   void StartPartial(size_t size);
-  absl::StatusOr<Message> FinishPartial();
   void MoveToFront();
   size_t ReadLimit() const;
   void Account(size_t bytes);
-  absl::Status OnEnd();
+  void OnEnd();
   absl::Status OnFault(const absl::Status& status);
-  absl::Status Fail(absl::Status status);
+  void Forget();
+  // Ends the stream; returns no frame.
+  std::span<const std::byte> Fail(absl::Status status);
 
   BufferPool* pool_;
   FrameReaderOptions options_;
@@ -82,6 +92,7 @@ class FrameBuffer {
   size_t end_ = 0;
   Unfrozen partial_;
   size_t partial_filled_ = 0;
+  Unfrozen lent_;         // `partial_`, once it is whole and `Find` has returned it
   size_t last_size_ = 0;  // of the last frame
   bool reading_ = false;
   absl::Status final_;

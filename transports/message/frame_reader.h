@@ -5,7 +5,14 @@
 //     absl::StatusOr<Message> message = co_await reader.ReadMessage(max_message_size);
 //     if (!message.ok()) break;
 //     Handle(*message);
-//     while (auto next = reader.TryNext(max_message_size)) { ... }    // already here: no coroutine
+//     while (auto next = reader.TryNext(max_message_size)) { ... }     // already here: no
+//     coroutine
+//   }
+//
+// Those who need a message only while they look at it save its copy:
+//
+//     while (auto next = reader.TryNextView(max_message_size)) { ... }
+//
 //   }
 //
 // One read takes as many frames as the kernel has: they land in the receive buffer, and each is
@@ -27,7 +34,7 @@
 //
 // States:  reading --end, fault, wrong frame--> ended (`final_`)      [OnRead, Fail]
 //          header --header valid, frame not whole--> partial          [StartPartial]
-//          partial --last byte--> header                              [FinishPartial]
+//          partial --last byte--> header                              [FindPartial]
 #ifndef FAULTLINE_TRANSPORTS_MESSAGE_FRAME_READER_H_
 #define FAULTLINE_TRANSPORTS_MESSAGE_FRAME_READER_H_
 
@@ -76,7 +83,7 @@ class FrameReader {
     Pending pending(&frames_);
     std::array<iovec, 2> buffers;
     for (;;) {
-      std::optional<absl::StatusOr<Message>> next = frames_.Next(max_message_size);
+      std::optional<absl::StatusOr<Message>> next = Next(max_message_size);
       if (next.has_value()) co_return pending.Done(*std::move(next));
       absl::StatusOr<size_t> read = co_await source_->ReadVector(frames_.BeginRead(&buffers));
       absl::Status status = frames_.OnRead(read);
@@ -87,7 +94,15 @@ class FrameReader {
   // See concepts.h.
   std::optional<absl::StatusOr<Message>> TryNext(size_t max_message_size) {
     FAULTLINE_CHECK(!frames_.reading()) << "a read is pending";
-    return frames_.Next(max_message_size);
+    return Next(max_message_size);
+  }
+
+  // As `TryNext`, but the message stays where it was received: nothing is copied or allocated. The
+  // view is valid until the next call of the reader. Empty if there is none: ask ReadMessage, which
+  // also tells how the stream ended.
+  MessageView TryNextView(size_t max_message_size) {
+    FAULTLINE_CHECK(!frames_.reading()) << "a read is pending";
+    return MessageView(AlreadyValidated(), frames_.Find(max_message_size));
   }
 
   // The peer half-closed between two frames, and every message has been given out.
@@ -111,6 +126,17 @@ class FrameReader {
    private:
     FrameBuffer* frames_;
   };
+
+  std::optional<absl::StatusOr<Message>> Next(size_t max_message_size) {
+    std::optional<absl::StatusOr<Message>> next;
+    std::span<const std::byte> frame = frames_.Find(max_message_size);
+    if (!frame.empty()) {
+      next.emplace(absl::in_place, AlreadyValidated(), frames_.Own(frame));
+    } else if (!frames_.final().ok()) {
+      next.emplace(frames_.final());
+    }
+    return next;
+  }
 
   // Tells the source of a clean end, if it wants to know.
   absl::Status Ended(absl::Status status) {

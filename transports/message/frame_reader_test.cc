@@ -7,7 +7,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -310,6 +312,43 @@ TEST(FrameReader, TryNextGivesNothingBeforeThereIsAWholeFrame) {
   Fixture f;
   EXPECT_FALSE(f.reader.TryNext(kMax).has_value());
   EXPECT_EQ(f.stream.reads(), 0u);
+}
+
+// Views give the same messages as copies do, in their order, and take no buffers.
+TEST(FrameReader, ViewsAreTheMessagesWhereTheyLie) {
+  std::vector<size_t> bodies = {30, 0, 7, 5000, 3, 70000, 1, 2};
+  std::vector<std::byte> wire = WireOf(bodies);
+  Fixture f({.read_sizes = {6000}});
+  f.Feed(wire);
+  f.End();
+  size_t at = 0;
+  for (bool open = true; open;) {
+    for (MessageView view; !(view = f.reader.TryNextView(kMax)).empty();) {
+      ASSERT_LE(at + view.size(), wire.size());
+      EXPECT_EQ(std::memcmp(view.bytes().data(), wire.data() + at, view.size()), 0);
+      EXPECT_EQ(view.header().size, view.size());
+      EXPECT_EQ(view.command(), Command::kRequest);
+      EXPECT_EQ(view.Fields<RequestFields>().client.low, 5u);
+      EXPECT_EQ(view.body().size(), view.size() - kHeaderSize);
+      at += view.size();
+    }
+    Result message = f.Read();
+    open = message.ok();
+    if (open) at += message->size();
+  }
+  EXPECT_EQ(at, wire.size());
+  EXPECT_TRUE(f.reader.closed_cleanly());
+}
+
+// A view is followed by a wrong frame: its error comes with the next read.
+TEST(FrameReader, AViewDoesNotHideAnError) {
+  std::vector<std::byte> wire = WireOf({30, 30});
+  wire[286 + 60] = std::byte{99};
+  Fixture f;
+  f.Feed(wire);
+  EXPECT_EQ(TagOf(*f.Read()), 1u);
+  EXPECT_TRUE(f.reader.TryNextView(kMax).empty());
+  EXPECT_EQ(FrameErrorOf(f.Read().status()), FrameError::kUnknownCommand);
 }
 
 TEST(FrameReader, MovesBetweenReadsWithWhatItHolds) {

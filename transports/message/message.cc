@@ -17,15 +17,11 @@ bool IsAligned(const std::byte* data) {
 
 }  // namespace
 
-Message::Message(Frozen frame) : frame_(std::move(frame)) {
-  FAULTLINE_CHECK(frame_.size() >= kHeaderSize) << "a message has a header";
-  FAULTLINE_CHECK(IsAligned(frame_.data())) << "headers are read where they lie";
-}
-
 absl::StatusOr<Message> Message::Parse(Frozen frame, size_t max_message_size) {
+  FAULTLINE_CHECK(IsAligned(frame.data())) << "headers are read where they lie";
   absl::Status valid = ValidateFrame(frame.bytes(), max_message_size);
   if (!valid.ok()) return valid;
-  return Message(std::move(frame));
+  return Message(AlreadyValidated(), std::move(frame));
 }
 
 MessageBuilder::MessageBuilder(BufferPool* pool, size_t body_size) {
@@ -41,7 +37,7 @@ Message MessageBuilder::Seal() && {
   std::memcpy(frame_.data(), &header_, kHeaderSize);
   Uint128 seal = SealOf(frame_.bytes().first<kHeaderSize>());
   std::memcpy(frame_.data() + offsetof(Header, checksum), &seal, sizeof(seal));
-  return Message::FromValidated(std::move(frame_).Freeze());
+  return Message(AlreadyValidated(), std::move(frame_).Freeze());
 }
 
 Message MakeMessage(BufferPool* pool, const Header& header, std::span<const std::byte> body) {

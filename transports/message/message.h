@@ -12,6 +12,7 @@
 #define FAULTLINE_TRANSPORTS_MESSAGE_MESSAGE_H_
 
 #include <cstddef>
+#include <cstring>
 #include <span>
 #include <utility>
 
@@ -23,6 +24,9 @@
 
 namespace faultline::message {
 
+// Says that the caller has validated a frame.
+struct AlreadyValidated {};
+
 // Copying shares the buffer.
 class Message {
  public:
@@ -32,8 +36,8 @@ class Message {
   // Validates a whole frame (validate.h) and wraps it. Its bytes start at a multiple of 8, as those
   // of every buffer from a pool do. Errors: those of `ValidateFrame`.
   static absl::StatusOr<Message> Parse(Frozen frame, size_t max_message_size);
-  // Wraps a frame whose header and body the caller has validated.
-  static Message FromValidated(Frozen frame) { return Message(std::move(frame)); }
+  // Wraps a frame whose header and body the caller has validated. Its start is a multiple of 8.
+  explicit Message(AlreadyValidated, Frozen frame) : frame_(std::move(frame)) {}
 
   bool empty() const { return frame_.empty(); }
   // Valid as long as this message, or a copy of it, lives. Not when empty.
@@ -57,9 +61,42 @@ class Message {
   Frozen frozen() && { return std::move(frame_); }
 
  private:
-  explicit Message(Frozen frame);
-
   Frozen frame_;
+};
+
+// A valid frame that lies where it was received, at any alignment: valid as long as whoever gave it
+// out says. Copies nothing but what is asked for.
+class MessageView {
+ public:
+  // Holds nothing; only to be assigned to.
+  MessageView() = default;
+  MessageView(AlreadyValidated, std::span<const std::byte> frame) : frame_(frame) {}
+
+  bool empty() const { return frame_.empty(); }
+
+  // By value: 256 bytes. This and what follows: not when empty.
+  Header header() const {
+    Header header;
+    std::memcpy(&header, frame_.data(), sizeof(header));
+    return header;
+  }
+  Command command() const { return static_cast<Command>(frame_[offsetof(Header, command)]); }
+  // As `Header::Fields`.
+  template <CommandFields T>
+  T Fields() const {
+    FAULTLINE_CHECK(command() == T::kCommand)
+        << "a " << CommandName(command()) << " read as a " << CommandName(T::kCommand);
+    T fields;
+    std::memcpy(&fields, frame_.data() + offsetof(Header, reserved_command), sizeof(fields));
+    return fields;
+  }
+  std::span<const std::byte> body() const { return frame_.subspan(kHeaderSize); }
+  // Header and body.
+  std::span<const std::byte> bytes() const { return frame_; }
+  size_t size() const { return frame_.size(); }
+
+ private:
+  std::span<const std::byte> frame_;
 };
 
 // Fills one message. The header starts zeroed, the body uninitialised.

@@ -89,7 +89,7 @@ TEST(MessageDeathTest, BugsOfOursAreLoud) {
   EXPECT_DEATH((void)Message().header(), "an empty message has no header");
   EXPECT_DEATH((void)MessageBuilder(&pool, size_t{5} << 30), "a body of");
   Frozen odd = Sample(&pool, 1, 300).frozen().Slice(1, 300);
-  EXPECT_DEATH((void)Message::FromValidated(odd), "headers are read where they lie");
+  EXPECT_DEATH((void)Message::Parse(odd, kMax), "headers are read where they lie");
 }
 
 }  // namespace

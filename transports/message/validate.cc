@@ -103,8 +103,6 @@ Uint128 SealOf(HeaderBytes header) {
   return {.low = XXH3_64bits(header.data() + kSealedFrom, kHeaderSize - kSealedFrom)};
 }
 
-uint32_t SizeOf(HeaderBytes header) { return Load<uint32_t>(header, offsetof(Header, size)); }
-
 absl::Status ValidateHeader(HeaderBytes header, size_t max_message_size) {
   absl::Status status = CheckSize(SizeOf(header), max_message_size);
   if (!status.ok()) return status;

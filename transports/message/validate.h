@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 #include "absl/status/status.h"
@@ -27,7 +28,11 @@ Uint128 ChecksumOf(std::span<const std::byte> bytes);
 Uint128 SealOf(HeaderBytes header);
 
 // The field `size`, unchecked. At any alignment, as everything here.
-uint32_t SizeOf(HeaderBytes header);
+inline uint32_t SizeOf(HeaderBytes header) {
+  uint32_t size;
+  std::memcpy(&size, header.data() + offsetof(Header, size), sizeof(size));
+  return size;
+}
 
 // Errors: see FrameError; allocates only to describe one.
 absl::Status ValidateHeader(HeaderBytes header, size_t max_message_size);

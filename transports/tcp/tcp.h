@@ -79,6 +79,10 @@ class Reader {
   std::optional<absl::StatusOr<message::Message>> TryNext(size_t max_message_size) {
     return frames_.TryNext(max_message_size);
   }
+  // See FrameReader.
+  message::MessageView TryNextView(size_t max_message_size) {
+    return frames_.TryNextView(max_message_size);
+  }
 
   // RST, now: the other half ends too.
   void Abort() { shared_->Abort(); }
