@@ -46,7 +46,7 @@ absl::Status Backup::OnPrepare(ReplicaId from, const message::Message& prepare, 
   Learn(0, fields.op, fields.commit);
   if (fields.op > log().last_op() + 1) {
     OnGap(fields, id, prepare.body());
-    MaybeCatchUp(now);
+    AskForMore(now);
     return absl::OkStatus();
   }
   acknowledge_ = true;
@@ -97,7 +97,7 @@ void Backup::OnGreeting(ReplicaId from, const Greeting& greeting, MonotonicTime 
     LearnCommit(greeting.commit);
     acknowledge_ = true;
   }
-  if (!planted(&LedgerBugs::dropped_prepare_forgotten)) MaybeCatchUp(now);
+  AskForMore(now);
 }
 
 absl::Status Backup::OnCatchUpData(ReplicaId from, const message::Message& data,
@@ -190,6 +190,12 @@ std::optional<ReplicaId> Backup::Source() const {
     if (peers_[r].connected && peers_[r].available > log().last_op()) return r;
   }
   return std::nullopt;
+}
+
+// What is missing has shown on a connection that exists.
+void Backup::AskForMore(MonotonicTime now) {
+  if (planted(&LedgerBugs::dropped_prepare_forgotten) && !request_.has_value()) return;
+  MaybeCatchUp(now);
 }
 
 void Backup::MaybeCatchUp(MonotonicTime now) {

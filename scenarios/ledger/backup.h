@@ -50,7 +50,7 @@ class Backup {
   // Everything that had arrived has been handled: acknowledges it, once.
   void OnFramesEnd();
   // Repeats what was not answered in time.
-  void OnTick(MonotonicTime now) { MaybeCatchUp(now); }
+  void OnTick(MonotonicTime now) { AskForMore(now); }
 
   uint64_t committed() const { return committed_; }
   bool catching_up() const { return request_.has_value(); }
@@ -77,6 +77,7 @@ class Backup {
   void Learn(ReplicaId peer, uint64_t op, uint64_t commit);
   void LearnCommit(uint64_t commit);
   std::optional<ReplicaId> Source() const;
+  void AskForMore(MonotonicTime now);
   void MaybeCatchUp(MonotonicTime now);
 
   const ReplicaId self_;

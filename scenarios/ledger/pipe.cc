@@ -1,6 +1,7 @@
 #include "scenarios/ledger/pipe.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
@@ -9,10 +10,13 @@ namespace faultline::ledger {
 namespace {
 
 // What names a frame: the seal of its header, which covers its body's.
-Digest NameOf(const message::Header& header) { return {header.checksum.low, header.checksum.high}; }
+Digest NameOf(const message::Uint128& seal) { return {seal.low, seal.high}; }
 
 Digest NameOf(const Frozen& frame) {
-  return NameOf(message::Message::FromValidated(frame).header());
+  message::Uint128 seal;
+  static_assert(offsetof(message::Header, checksum) == 0);
+  std::memcpy(&seal, frame.data(), sizeof(seal));
+  return NameOf(seal);
 }
 
 }  // namespace
@@ -62,7 +66,7 @@ void Pipe::GraceTimer::OnTimer(Timer* timer) {
 
 bool Pipe::OnFrame(PipeHandler* handler, const message::Message& frame) {
   if (failed()) return false;
-  if (observer_ != nullptr) observer_->OnFrameReceived(self_, id_, NameOf(frame.header()));
+  if (observer_ != nullptr) observer_->OnFrameReceived(self_, id_, NameOf(frame.header().checksum));
   if (finishing_) return true;
   absl::Status handled = handler->OnFrame(this, frame);
   if (!handled.ok()) Fail(std::move(handled));

@@ -138,6 +138,7 @@ absl::Status Primary::OnPrepareOk(ReplicaId backup, const PrepareOkFields& ok) {
     state.streaming = true;
     state.next = ok.op + 1;
   }
+  if (state.blocked) work_.Set();
   AdvanceCommit();
   return absl::OkStatus();
 }
@@ -169,48 +170,41 @@ absl::Status Primary::OnCatchUpRequest(ReplicaId backup, const CatchUpRequestFie
 void Primary::Replicate() {
   work_.Reset();
   stalled_by_.reset();
-  const uint64_t last = log().last_op();
-  for (uint64_t op = FirstToSend(); op <= last; ++op) {
+  for (Backup& backup : backups_) backup.blocked = false;
+  for (uint64_t op = NextToSend(); op <= log().last_op(); op = NextToSend()) {
     SendPrepare(op);
     if (stalled_by_.has_value()) return;
   }
   SendCommit();
 }
 
-// The lowest entry that a streaming backup has not been sent.
-uint64_t Primary::FirstToSend() const {
-  uint64_t first = log().last_op() + 1;
+// The lowest entry that some backup has not been sent and has room for.
+uint64_t Primary::NextToSend() const {
+  uint64_t next = log().last_op() + 1;
   for (const Backup& backup : backups_) {
-    if (backup.streaming) first = std::min(first, backup.next);
+    if (backup.streaming && !backup.blocked) next = std::min(next, backup.next);
   }
-  return first;
+  return next;
 }
 
 void Primary::SendPrepare(uint64_t op) {
   const Frozen frame = parts_.frames->Prepare(log(), op, committed_);
   for (ReplicaId r = 1; r < replica_count_; ++r) {
     Backup& backup = backups_[r];
-    if (!backup.streaming || backup.next != op) continue;
-    if (!parts_.outgoing->ToReplica(r, frame)) {
-      OnQueueFull(r);
-      if (stalled_by_.has_value()) return;
+    if (!backup.streaming || backup.blocked || backup.next != op) continue;
+    if (parts_.outgoing->ToReplica(r, frame)) {
+      ++backup.next;
+      backup.told = committed_;
       continue;
     }
-    ++backup.next;
-    backup.told = committed_;
-  }
-}
-
-// It will notice, by the next ping at the latest, and ask for what it lacks.
-void Primary::OnQueueFull(ReplicaId replica) {
-  Backup& backup = backups_[replica];
-  if (planted(&LedgerBugs::slow_peer_stalls_all)) {
-    stalled_by_ = replica;
-  } else if (planted(&LedgerBugs::dropped_prepare_forgotten) ||
-             planted(&LedgerBugs::ack_past_gap)) {
-    ++backup.next;
-  } else {
-    backup.streaming = false;
+    backup.blocked = true;  // it goes on from here when the backup has acknowledged something
+    if (planted(&LedgerBugs::dropped_prepare_forgotten) || planted(&LedgerBugs::ack_past_gap)) {
+      ++backup.next;
+    }
+    if (planted(&LedgerBugs::slow_peer_stalls_all)) {
+      stalled_by_ = r;
+      return;
+    }
   }
 }
 

@@ -11,10 +11,12 @@
 //  2. A reply leaves after its entry is committed; each committed request that is sent again is
 //     answered again.
 //  3. A backup that is `streaming` has been sent, on this connection and in order, everything from
-//     where it acknowledged up to `next - 1`. When a frame does not fit into its queue it is not
-//     streaming any more: it asks for what it lacks (catch-up), and streams again once a chunk has
-//     reached the end of the log.
-//  4. What a backup holds counts for the incarnation that said so (quorum.h).
+//     where it stood up to `next - 1`. What does not fit into its queue is not sent: the log is the
+//     longer queue, and `next` goes on when the backup has taken something. A slow backup holds up
+//     nobody but itself.
+//  4. One that is not streaming, because it has just connected, asks for what it lacks (catch-up),
+//     chunk by chunk, and streams once a chunk has reached the end of the log.
+//  5. What a backup holds counts for the incarnation that said so (quorum.h).
 #ifndef FAULTLINE_SCENARIOS_LEDGER_PRIMARY_H_
 #define FAULTLINE_SCENARIOS_LEDGER_PRIMARY_H_
 
@@ -92,6 +94,7 @@ class Primary {
   struct Backup {
     bool connected = false;
     bool streaming = false;
+    bool blocked = false;  // its queue was full when `Replicate` ran last
     uint64_t incarnation = 0;
     uint64_t next = 0;  // the first entry that was not sent, while streaming
     uint64_t told = 0;  // the commit that it was told of last
@@ -105,10 +108,9 @@ class Primary {
   absl::Status AnswerAgain(const Session& session, const EntryId& id, const Digest& request);
   void AdvanceCommit();
   void Acknowledge(const EntryId& id, const Digest& request, uint64_t op);
-  uint64_t FirstToSend() const;
+  uint64_t NextToSend() const;
   void SendPrepare(uint64_t op);
   void SendCommit();
-  void OnQueueFull(ReplicaId replica);
 
   const uint8_t replica_count_;
   const ChunkLimits chunks_;

@@ -6,8 +6,8 @@
 // and let them go. Readers are welcome at each replica, in the plane of the clients: they are sent
 // what it holds, a chunk a request.
 //
-// Sends never wait. What does not fit into a backup's queue is dropped and asked for again
-// (primary.h); a client that does not read its replies is cut off.
+// Sends never wait. What does not fit into a replica's queue is sent, or asked for, later
+// (primary.h, backup.h); a client that does not read its replies is cut off.
 #ifndef FAULTLINE_SCENARIOS_LEDGER_REPLICA_H_
 #define FAULTLINE_SCENARIOS_LEDGER_REPLICA_H_
 

@@ -3,16 +3,33 @@
 #include <utility>
 
 namespace faultline::ledger {
+namespace {
+
+// A process that starts while its machine is out of descriptors or memory waits for some.
+Task<absl::StatusOr<tcp::Listener>> ListenPatiently(Runtime runtime, Endpoint local,
+                                                    tcp::ListenerOptions options,
+                                                    BackoffLimits limits) {
+  Backoff backoff(limits);
+  while (true) {
+    absl::StatusOr<tcp::Listener> listener =
+        tcp::Listener::Listen(runtime.network, runtime.buffers, local, options);
+    if (!absl::IsResourceExhausted(listener.status())) co_return listener;
+    absl::Status slept = co_await runtime.clock->SleepFor(backoff.Next(runtime.random));
+    if (!slept.ok()) co_return slept;
+  }
+}
+
+}  // namespace
 
 Task<absl::StatusOr<ReplicaReport>> RunTcpReplica(ReplicaConfig config, ReplicaAddresses listen,
                                                   Runtime runtime, ReplicaParts parts,
                                                   tcp::ConnectionOptions options) {
   const tcp::ListenerOptions listening{.socket = {}, .connection = options};
   absl::StatusOr<tcp::Listener> replicas =
-      tcp::Listener::Listen(runtime.network, runtime.buffers, listen.replicas, listening);
+      co_await ListenPatiently(runtime, listen.replicas, listening, config.reconnect);
   if (!replicas.ok()) co_return replicas.status();
   absl::StatusOr<tcp::Listener> clients =
-      tcp::Listener::Listen(runtime.network, runtime.buffers, listen.clients, listening);
+      co_await ListenPatiently(runtime, listen.clients, listening, config.reconnect);
   if (!clients.ok()) co_return clients.status();
   co_return co_await RunTcpReplica(std::move(config), *std::move(replicas), *std::move(clients),
                                    runtime, parts, options);

@@ -22,7 +22,8 @@ struct ReplicaAddresses {
   Endpoint clients;
 };
 
-// As `RunReplica`. Errors besides: those of `Network::Listen`. `options.bugs` is null in
+// As `RunReplica`. A lack of descriptors is waited out. Errors besides: those of `Network::Listen`;
+// Cancelled, if it is asked to stop before it listens. `options.bugs` is null in
 // production.
 Task<absl::StatusOr<ReplicaReport>> RunTcpReplica(ReplicaConfig config, ReplicaAddresses listen,
                                                   Runtime runtime, ReplicaParts parts,

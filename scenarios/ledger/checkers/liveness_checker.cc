@@ -19,13 +19,12 @@ void LivenessChecker::SetHealth(Health health) {
   if (health == health_) return;
   Check();  // under the promise that held until now
   const MonotonicTime now = now_();
-  if (health_ == Health::kNone) quorum_since_ = now;
-  if (health == Health::kAll) calm_since_ = now + bounds_.settle;
+  if (health_ == Health::kNone) {
+    quorum_since_ = now;
+    quorum_settled_ = now + bounds_.settle;
+  }
+  if (health == Health::kAll) all_settled_ = now + bounds_.settle;
   health_ = health;
-}
-
-bool LivenessChecker::calm(MonotonicTime now) const {
-  return health_ == Health::kAll && now >= calm_since_;
 }
 
 void LivenessChecker::Check() {
@@ -55,17 +54,17 @@ void LivenessChecker::Judge(const EntryId& id, MonotonicTime issued, MonotonicTi
                                              Milliseconds(bounds_.quorum_bound), " are promised"));
     return;
   }
-  const Duration calmly = now - std::max(issued, calm_since_);
-  if (calm(now) && calmly > bounds_.calm_bound) {
-    findings_->Add("calm", absl::StrCat(ToString(id), " ", state, " after ", Milliseconds(calmly),
-                                        " without any fault; ", Milliseconds(bounds_.calm_bound),
-                                        " are promised"));
+  const Duration settled = now - std::max(issued, quorum_settled_);
+  if (settled > bounds_.calm_bound) {
+    findings_->Add("calm", absl::StrCat(ToString(id), " ", state, " after ", Milliseconds(settled),
+                                        " that no fault explains; ",
+                                        Milliseconds(bounds_.calm_bound), " are promised"));
   }
 }
 
 void LivenessChecker::OnLost(const Party& self, const Party& peer, const ConnectionId& id,
                              const absl::Status& status) {
-  if (status.ok() || !calm(now_())) return;
+  if (status.ok() || health_ != Health::kAll || now_() < all_settled_) return;
   findings_->Add("calm", absl::StrCat(ToString(self), " lost connection ", ToString(id), " to ",
                                       ToString(peer), " without any fault: ", status.ToString()));
 }

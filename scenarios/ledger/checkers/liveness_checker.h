@@ -9,8 +9,9 @@
 //   completes  under kQuorum or better, a request completes within `quorum_bound`, counted from
 //   when
 //              it was issued or from when that health began
-//   calm       under kAll, once `settle` is over, a request completes within `calm_bound` and no
-//              connection is lost: what repairs itself without having been broken was broken
+//   calm       once kQuorum or better has lasted for `settle`, a request completes within
+//              `calm_bound`; and once kAll has, no connection is lost. What repairs itself without
+//              having been broken was broken.
 //
 // Time is the world's, in nanoseconds, not that of any host. Requests are judged when they complete
 // and whenever `Check` is called: call it at least once at the end.
@@ -33,7 +34,7 @@ enum class Health : uint8_t { kNone, kQuorum, kAll };
 struct LivenessBounds {
   Duration quorum_bound = 30s;
   Duration settle = 30s;
-  Duration calm_bound = 2s;
+  Duration calm_bound = 1s;
 };
 
 class LivenessChecker final : public ClientObserver, public ConnectionObserver {
@@ -58,7 +59,6 @@ class LivenessChecker final : public ClientObserver, public ConnectionObserver {
   Duration slowest() const { return slowest_; }
 
  private:
-  bool calm(MonotonicTime now) const;
   void Judge(const EntryId& id, MonotonicTime issued, MonotonicTime now, const char* state);
 
   const LivenessBounds bounds_;
@@ -66,7 +66,8 @@ class LivenessChecker final : public ClientObserver, public ConnectionObserver {
   Findings* const findings_;
   Health health_ = Health::kAll;
   MonotonicTime quorum_since_;             // while kQuorum or kAll
-  MonotonicTime calm_since_;               // while kAll
+  MonotonicTime quorum_settled_;           // likewise: since then, or in the future
+  MonotonicTime all_settled_;              // while kAll
   std::map<EntryId, MonotonicTime> open_;  // and when they were issued
   uint64_t completed_ = 0;
   Duration slowest_{};
