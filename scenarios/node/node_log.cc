@@ -29,8 +29,8 @@ void NodeLog::OnConnected(const Party&, const Party& peer, const ConnectionId&) 
 void NodeLog::OnLost(const Party&, const Party& peer, const ConnectionId&,
                      const absl::Status& status) {
   if (peer.kind != Party::Kind::kReplica) return;
-  Line(status.ok() ? absl::StrCat(ToString(peer), " left")
-                   : absl::StrCat(ToString(peer), " lost: ", status.ToString()));
+  Line(absl::StrCat(ToString(peer),
+                    " lost: ", status.ok() ? "it closed the connection" : status.ToString()));
 }
 
 }  // namespace faultline::node

@@ -43,7 +43,7 @@ TEST(NodeLog, ReplicasComeAndGo) {
   log.OnLost(self, Party::Replica(2), ConnectionId{2, 2}, absl::UnavailableError("reset"));
   EXPECT_EQ(out.str(),
             "2001-09-09T01:46:40.000123Z r: replica 1 connected\n"
-            "2001-09-09T01:46:40.000123Z r: replica 1 left\n"
+            "2001-09-09T01:46:40.000123Z r: replica 1 lost: it closed the connection\n"
             "2001-09-09T01:46:40.000123Z r: replica 2 lost: UNAVAILABLE: reset\n");
 }
 

@@ -1,0 +1,196 @@
+// Goal: a run keeps its rate and its length, measures from when entries were due, passes over a
+// service that works, through the crash of a backup too, and fails over one that does not.
+// Method: the whole of the load program but for its main, against replicas, in simulation.
+
+#include "scenarios/load/load.h"
+
+#include <optional>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "scenarios/ledger/bugs.h"
+#include "scenarios/ledger/log.h"
+#include "scenarios/ledger/tcp.h"
+#include "sim/host.h"
+#include "sim/world.h"
+
+namespace faultline::load {
+namespace {
+
+using ledger::ReplicaId;
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::Ge;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Le;
+using ::testing::SizeIs;
+
+class LoadTest : public ::testing::Test {
+ protected:
+  LoadTest() {
+    for (ReplicaId id = 0; id < 3; ++id) {
+      replicas_.push_back(world_.AddHost({.name = absl::StrCat("replica-", int{id})}));
+    }
+    clients_ = world_.AddHost({.name = "load"});
+    for (sim::Host* host : replicas_) {
+      flags_.connect.push_back(host->Address(sim::Plane::kClient, 8000));
+    }
+    flags_.clients = 4;
+    flags_.rate = 400;
+    flags_.duration = 5s;
+    flags_.verify = true;
+  }
+
+  Task<void> ReplicaMain(Runtime runtime, ReplicaId id) {
+    ledger::ReplicaConfig config;
+    config.replica = id;
+    for (sim::Host* host : replicas_) {
+      config.peers.push_back(host->Address(sim::Plane::kReplica, 7000));
+    }
+    ledger::Log log;
+    (void)co_await ledger::RunTcpReplica(config, {config.peers[id], flags_.connect[id]}, runtime,
+                                         {.log = &log, .bugs = &bugs_});
+  }
+
+  Task<void> LoadMain(Runtime runtime) {
+    summary_ = co_await RunLoad(flags_, runtime, &progress_);
+    world_.Stop();
+  }
+
+  const Summary& Run() {
+    for (ReplicaId id = 0; id < 3; ++id) {
+      replicas_[id]->Boot([this, id](const Runtime& runtime) { return ReplicaMain(runtime, id); });
+    }
+    clients_->Boot([this](const Runtime& runtime) { return LoadMain(runtime); });
+    sim::Verdict verdict = world_.Run({.until = 1h});
+    EXPECT_TRUE(verdict.passed()) << verdict.ToString();
+    EXPECT_TRUE(summary_.has_value());
+    return *summary_;
+  }
+
+  std::vector<std::string> ProgressLines() const {
+    std::vector<std::string> lines;
+    std::istringstream in(progress_.str());
+    for (std::string line; std::getline(in, line);) lines.push_back(line);
+    return lines;
+  }
+
+  sim::World world_{{.seed = 5, .scheduling = sim::Scheduling::kRandom}};
+  std::vector<sim::Host*> replicas_;
+  sim::Host* clients_ = nullptr;
+  ledger::LedgerBugs bugs_;
+  LoadFlags flags_;
+  std::ostringstream progress_;
+  std::optional<Summary> summary_;
+};
+
+TEST_F(LoadTest, AnOpenLoopKeepsItsRate) {
+  const Summary& summary = Run();
+  EXPECT_TRUE(summary.passed()) << SummaryText(summary);
+  EXPECT_THAT(summary.acknowledged, AllOf(Ge(1990u), Le(2005u)));
+  EXPECT_THAT(summary.elapsed, AllOf(Ge(Duration(5s)), Le(Duration(6s))));
+  EXPECT_EQ(summary.verification->replicas, 3u);
+  EXPECT_EQ(summary.verification->acknowledged, summary.acknowledged);
+  EXPECT_GT(summary.latency.p50, Duration::zero());
+  EXPECT_GE(summary.latency.max, summary.latency.p50);
+}
+
+TEST_F(LoadTest, AClosedLoopTakesWhatItGets) {
+  flags_.rate = 0;
+  flags_.duration = 1s;
+  const Summary& summary = Run();
+  EXPECT_TRUE(summary.passed()) << SummaryText(summary);
+  EXPECT_GT(summary.acknowledged, 2000u);
+}
+
+TEST_F(LoadTest, ALineASecond) {
+  Run();
+  EXPECT_THAT(ProgressLines(),
+              AllOf(SizeIs(AllOf(Ge(5u), Le(6u))), Contains(HasSubstr("/s  p50 "))));
+}
+
+TEST_F(LoadTest, ABackupCrashesAndComesBackEmpty) {
+  world_.At(MonotonicTime(2s), [this] { replicas_[1]->Crash(); });
+  world_.At(MonotonicTime(4s), [this] { replicas_[1]->Restart(); });
+  const Summary& summary = Run();
+  EXPECT_TRUE(summary.passed()) << SummaryText(summary);
+  EXPECT_EQ(summary.verification->replicas, 3u);
+}
+
+TEST_F(LoadTest, AStallIsMeasuredFromWhenEntriesWereDue) {
+  flags_.pipeline = 1;
+  world_.At(MonotonicTime(2s), [this] { replicas_[0]->Pause(); });
+  world_.At(MonotonicTime(3s), [this] { replicas_[0]->Resume(); });
+  const Summary& summary = Run();
+  EXPECT_TRUE(summary.passed()) << SummaryText(summary);
+  // A fifth of all entries fell due while nobody answered.
+  EXPECT_GT(summary.latency.p90, Duration(300ms));
+}
+
+TEST_F(LoadTest, LateIsAFailure) {
+  flags_.timeout = 500ms;
+  world_.At(MonotonicTime(2s), [this] { replicas_[0]->Pause(); });
+  world_.At(MonotonicTime(3s), [this] { replicas_[0]->Resume(); });
+  const Summary& summary = Run();
+  EXPECT_GT(summary.overdue, 0u);
+  EXPECT_FALSE(summary.passed());
+  EXPECT_THAT(summary.findings, IsEmpty());
+}
+
+TEST_F(LoadTest, UnansweredIsAFailure) {
+  flags_.verify = false;
+  world_.At(MonotonicTime(2s), [this] {
+    replicas_[1]->Crash();
+    replicas_[2]->Crash();
+  });
+  const Summary& summary = Run();
+  EXPECT_GT(summary.acknowledged, 0u);
+  EXPECT_GT(summary.unanswered(), 0u);
+  EXPECT_FALSE(summary.passed());
+}
+
+TEST_F(LoadTest, AnotherClusterIsAFinding) {
+  flags_.cluster = 2;
+  flags_.verify = false;
+  const Summary& summary = Run();
+  EXPECT_EQ(summary.acknowledged, 0u);
+  EXPECT_FALSE(summary.passed());
+  EXPECT_THAT(summary.findings, Contains(HasSubstr("another cluster")));
+  EXPECT_LT(summary.elapsed, Duration(5s)) << "nobody is left to wait for";
+}
+
+// A primary that loses what it has acknowledged: it crashes, which it must not, and comes back
+// empty.
+TEST_F(LoadTest, WhatWasAcknowledgedAndIsLostIsFound) {
+  world_.At(MonotonicTime(6s), [this] {
+    for (sim::Host* host : replicas_) host->Crash();
+    for (sim::Host* host : replicas_) host->Restart();
+  });
+  flags_.duration = 5999ms;
+  const Summary& summary = Run();
+  EXPECT_FALSE(summary.passed());
+  EXPECT_THAT(summary.findings, Contains(HasSubstr("invariant stands")));
+}
+
+TEST_F(LoadTest, APlantedBugIsSeenFromOutside) {
+  bugs_.retry_gets_latest_reply = true;
+  flags_.verify = false;
+  // Connections are lost while replies are under way; the retries get the latest reply of all.
+  for (int i = 1; i < 5; ++i) {
+    world_.At(MonotonicTime(i * 1s), [this] {
+      clients_->Pause();
+      world_.After(4s, [this] { clients_->Resume(); });
+    });
+  }
+  flags_.duration = 20s;
+  const Summary& summary = Run();
+  EXPECT_THAT(summary.findings, Contains(HasSubstr("invariant client-order")));
+}
+
+}  // namespace
+}  // namespace faultline::load
