@@ -113,6 +113,34 @@ RunReport CrashBackup(LedgerRun* run) {
   return run->Finish();
 }
 
+// --- A backup that has acknowledged, and forgets ---
+
+void Cut(LedgerRun* run, Duration at, Duration lasts, uint32_t backup) {
+  run->stage()->AddFault({.family = Fault::kPartition,
+                          .at = at,
+                          .lasts = lasts,
+                          .a = 0,
+                          .b = backup,
+                          .plane = Plane::kReplica});
+}
+
+RunReport ForgetAcknowledged(LedgerRun* run) {
+  const Duration at = DrawBetween(run, 3s, 5s);
+  Cut(run, at, DrawBetween(run, 3s, 4s), 2);
+  Cut(run, at, 8s, 3);
+  Cut(run, at, 8s, 4);
+  const Duration crash = at + DrawBetween(run, 1s, 2s);
+  run->stage()->AddFault({.family = Fault::kCrash, .at = crash, .lasts = 300ms, .a = 1});
+  run->stage()->AddFault({.family = Fault::kBandwidth,
+                          .at = crash,
+                          .lasts = 8s,
+                          .a = 0,
+                          .b = 1,
+                          .plane = Plane::kReplica,
+                          .amount = 20'000});
+  return run->Finish();
+}
+
 // --- One that is slow must not slow the others ---
 
 // No entry of a client may take longer than `bound`.
@@ -162,6 +190,15 @@ RunReport SlowBackup(LedgerRun* run) {
                           .b = 2,
                           .plane = Plane::kReplica,
                           .amount = 20'000});
+  return run->Finish();
+}
+
+RunReport StalledBackup(LedgerRun* run) {
+  Pace pace(run, 0, kSlowPeer.clients, kPace);
+  run->stage()->AddFault({.family = Fault::kPause,
+                          .at = DrawBetween(run, 5s, 15s),
+                          .lasts = DrawBetween(run, 1500ms, 2500ms),
+                          .a = 2});
   return run->Finish();
 }
 
@@ -252,6 +289,31 @@ std::unique_ptr<harness::Scenario> MakeLedgerCrashScenario() {
            "holds the whole log again 12 s after its return, if the clients are done by then.",
            sim::FaultLevel::kNone),
       LedgerShape{.settle = 12s}, &CrashBackup);
+}
+
+std::unique_ptr<harness::Scenario> MakeLedgerAmnesiaScenario() {
+  return Make(Info("ledger-amnesia", "of five, a backup that has acknowledged forgets",
+                   "Of five replicas, 2, 3 and 4 are cut off from the primary: entries gather that "
+                   "only it and replica 1 hold, too few. Then replica 1 loses its power, returns "
+                   "empty, and catches up over a thin line, while replica 2 is healed first. What "
+                   "replica 1 acknowledged in its former life must not make a majority with what "
+                   "replica 2 acknowledges now.",
+                   sim::FaultLevel::kNone),
+              LedgerShape{.replicas = 5, .varied = false, .period = 25ms, .payload_max = 4096},
+              &ForgetAcknowledged);
+}
+
+std::unique_ptr<harness::Scenario> MakeLedgerStalledBackupScenario() {
+  LedgerShape shape = kSlowPeer;
+  shape.queue_frames = 8;
+  return Make(
+      Info("ledger-stalled-backup", "a backup stands still, too shortly to be given up",
+           "At some time between 5 s and 15 s replica 2 stands still for 1.5 s to 2.5 s. "
+           "Its connections outlive that, but the primary's queue for it, of 8 frames, does "
+           "not hold what there is to send. Checked besides: it holds the whole log in the "
+           "end, and no entry of any client takes longer than 2 s.",
+           sim::FaultLevel::kNone),
+      shape, &StalledBackup);
 }
 
 std::unique_ptr<harness::Scenario> MakeLedgerSlowBackupScenario() {

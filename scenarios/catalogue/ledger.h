@@ -12,6 +12,8 @@ std::unique_ptr<harness::Scenario> MakeLedgerScenario();
 std::unique_ptr<harness::Scenario> MakeLedgerFiveScenario();
 std::unique_ptr<harness::Scenario> MakeLedgerPartitionScenario();
 std::unique_ptr<harness::Scenario> MakeLedgerCrashScenario();
+std::unique_ptr<harness::Scenario> MakeLedgerAmnesiaScenario();
+std::unique_ptr<harness::Scenario> MakeLedgerStalledBackupScenario();
 std::unique_ptr<harness::Scenario> MakeLedgerSlowBackupScenario();
 std::unique_ptr<harness::Scenario> MakeLedgerSlowClientScenario();
 // Fails with every seed: the checkers are told lies, and have to notice.

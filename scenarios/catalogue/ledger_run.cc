@@ -62,6 +62,7 @@ LedgerRun::LedgerRun(const LedgerShape& shape, const harness::RunOptions& option
   }
   workload_.period = shape.period;
   workload_.payload_max = shape.payload_max;
+  replica_config_.replicas.pipe.queue_frames = shape.queue_frames;
   if (shape.varied) Vary();
   workload_.clients = shape.clients;
   workload_.entries = static_cast<uint64_t>(shape.working / workload_.period);

@@ -37,6 +37,7 @@ struct LedgerShape {
   bool varied = true;
   Duration period = 100ms;  // between the entries of a client
   size_t payload_max = 1024;
+  size_t queue_frames = 256;  // of a connection between replicas
   // The stated bounds: a request with a majority at work; one without any fault.
   ledger::LivenessBounds liveness{.quorum_bound = 30s, .settle = 30s, .calm_bound = 5s};
   Duration settle = 40s;  // from the end of the last fault to the check that all has settled

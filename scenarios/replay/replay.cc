@@ -6,7 +6,6 @@
 #include <memory>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "scenarios/replay/campaign.h"
@@ -160,10 +159,9 @@ SeedResult RunSeed(const ReplayFlags& flags, uint64_t seed) {
   const harness::RunReport report = flags.scenario->Run(options, {});
   SeedResult result = ResultOf(seed, report);
   if (report.verdict.passed()) return result;
-  const std::string verdict(sim::VerdictName(report.verdict.kind));
   result.headline =
-      absl::StrCat("seed ", seed, ": ", absl::AsciiStrToUpper(verdict), " at ",
-                   FormatSeconds(report.virtual_time()), ": ", report.verdict.status.message());
+      absl::StrCat("seed ", seed, ": FAILED at ", FormatSeconds(report.virtual_time()), ": ",
+                   WhatFailed(report.verdict));
   result.details = FailureText(report, Command(FlagsOfRun(flags, seed)));
   return result;
 }

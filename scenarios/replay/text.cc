@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -73,13 +74,24 @@ std::string LastEvents(const harness::RunReport& report) {
   return text;
 }
 
-std::string BugsOf(const harness::ScenarioInfo& info) {
-  std::string text = absl::StrCat(info.name, ":\n");
-  for (const harness::BugInfo& bug : info.bugs) {
-    absl::StrAppend(&text, "  ", bug.name, "\n      ", bug.what, "\n      met in: ", bug.origin,
-                    "\n");
+// A planted bug, and the scenarios whose programs have it.
+struct ListedBug {
+  const harness::BugInfo* bug;
+  std::vector<std::string> scenarios;
+};
+
+std::vector<ListedBug> BugsOf(const harness::Registry& registry, const harness::Scenario* only) {
+  std::vector<ListedBug> bugs;
+  for (const auto& scenario : registry.scenarios()) {
+    if (only != nullptr && scenario.get() != only) continue;
+    for (const harness::BugInfo& bug : scenario->info().bugs) {
+      auto same = [&bug](const ListedBug& listed) { return listed.bug->name == bug.name; };
+      auto listed = std::find_if(bugs.begin(), bugs.end(), same);
+      if (listed == bugs.end()) listed = bugs.insert(bugs.end(), ListedBug{&bug, {}});
+      listed->scenarios.push_back(scenario->info().name);
+    }
   }
-  return text;
+  return bugs;
 }
 
 }  // namespace
@@ -137,11 +149,15 @@ std::string RunDetails(const harness::RunReport& report) {
   return text;
 }
 
+std::string WhatFailed(const sim::Verdict& verdict) {
+  absl::string_view what = verdict.status.message();
+  absl::ConsumePrefix(&what, "invariant ");  // the verdict says so
+  return absl::StrCat(View(sim::VerdictName(verdict.kind)), ": ", what);
+}
+
 std::string FailureText(const harness::RunReport& report, const std::string& command) {
-  const absl::string_view what = report.verdict.status.message();
-  return absl::StrCat("  ", View(sim::VerdictName(report.verdict.kind)), ": ", what, "\n",
-                      FaultsInForce(report), LastEvents(report), "  replay it with:\n    ", command,
-                      "\n");
+  return absl::StrCat("  ", WhatFailed(report.verdict), "\n", FaultsInForce(report),
+                      LastEvents(report), "  replay it with:\n    ", command, "\n");
 }
 
 std::string EffectsText(const sim::FaultEffects& effects) {
@@ -182,11 +198,13 @@ std::string ScenarioList(const harness::Registry& registry) {
 }
 
 std::string BugList(const harness::Registry& registry, const harness::Scenario* only) {
-  if (only != nullptr) return BugsOf(only->info());
   std::string text;
-  for (const auto& scenario : registry.scenarios()) {
-    if (!scenario->info().bugs.empty()) absl::StrAppend(&text, BugsOf(scenario->info()));
+  for (const ListedBug& listed : BugsOf(registry, only)) {
+    absl::StrAppend(&text, listed.bug->name, "\n    ", listed.bug->what,
+                    "\n    met in: ", listed.bug->origin,
+                    "\n    for: ", absl::StrJoin(listed.scenarios, ", "), "\n");
   }
+  if (text.empty()) return "no planted bugs\n";
   return text;
 }
 

@@ -31,6 +31,8 @@ std::string RunSummary(std::string_view name, uint64_t seed, const harness::RunR
                        Duration wall);
 // Each host's hash, the scenario's figures and the whole plan.
 std::string RunDetails(const harness::RunReport& report);
+// "invariant broken: majority: entry 3 of client 1 ..."
+std::string WhatFailed(const sim::Verdict& verdict);
 // Why it failed: the invariant, the faults in force, the last events, the command. Ends in a line
 // feed.
 std::string FailureText(const harness::RunReport& report, const std::string& command);
