@@ -56,9 +56,10 @@ void SimClock::Reschedule() {
   world_->events()->Schedule(this, when > world_->now() ? when : world_->now());
 }
 
+// One timer a turn: one that arms itself for the past again and again is a livelock, which the
+// world sees.
 void SimClock::Fire() {
-  MonotonicTime now = Now();
-  while (Timer* due = timers_.PopDue(now)) {
+  if (Timer* due = timers_.PopDue(Now())) {
     world_->Record(TraceKind::kTimer, id_, due->clock_sequence);
     due->Fire();
   }

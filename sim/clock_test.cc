@@ -95,5 +95,28 @@ TEST(SimClock, TimersOfAPausedProcessFireWhenItResumes) {
   EXPECT_EQ(woke, MonotonicTime(7s));
 }
 
+// Arms itself for the past whenever it fires.
+struct Restless : Timer {
+  explicit Restless(Clock* clock) : Timer(&OnTimer), clock(clock) {}
+  static void OnTimer(Timer* timer) {
+    timer->Arm(static_cast<Restless*>(timer)->clock, MonotonicTime(0s));
+  }
+  Clock* const clock;
+};
+
+Task<void> BeRestless(Clock* clock) {
+  Restless timer(clock);
+  timer.Arm(clock, MonotonicTime(0s));
+  (void)co_await clock->SleepFor(1s);
+}
+
+TEST(SimClock, ATimerThatNeverRestsIsALivelock) {
+  World world({.seed = 1, .max_turns_an_instant = 1000});
+  world.AddHost({.name = "host"})->Boot([](const Runtime& runtime) {
+    return BeRestless(runtime.clock);
+  });
+  EXPECT_EQ(world.Run({}).kind, VerdictKind::kLivelock);
+}
+
 }  // namespace
 }  // namespace faultline::sim
