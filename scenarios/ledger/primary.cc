@@ -134,9 +134,10 @@ absl::Status Primary::OnPrepareOk(ReplicaId backup, const PrepareOkFields& ok) {
                                             ok.op, " of ", log().last_op()));
   }
   quorum_.Acknowledge(backup, ok.op);
-  if (!state.streaming && ok.op == log().last_op()) {
+  if (!state.streaming && log().last_op() - ok.op <= chunks_.max_entries) {
     state.streaming = true;
     state.next = ok.op + 1;
+    work_.Set();
   }
   if (state.blocked) work_.Set();
   AdvanceCommit();

@@ -234,6 +234,16 @@ TEST_F(PrimaryTest, ABackupThatIsBehindAsksFirst) {
   EXPECT_EQ(Prepared(1), (std::vector<uint64_t>{6}));
 }
 
+// What it lacks may have been appended while it shook hands.
+TEST_F(PrimaryTest, ABackupThatIsALittleBehindIsSentTheRest) {
+  Fill(&log_, 3);
+  primary_.OnBackupConnected(1, kBackupLife);
+  ASSERT_TRUE(Acknowledge(1, 1).ok());
+  EXPECT_TRUE(primary_.work()->is_set());
+  primary_.Replicate();
+  EXPECT_EQ(Prepared(1), (std::vector<uint64_t>{2, 3}));
+}
+
 // What is not sent is not lost: the log is the longer queue.
 TEST_F(PrimaryTest, ABackupWithoutRoomIsServedLaterWithoutAGap) {
   Join(1);

@@ -10,12 +10,15 @@
 #define FAULTLINE_SCENARIOS_LEDGER_TESTING_SIM_CLUSTER_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "runtime/stop.h"
 #include "scenarios/ledger/checkers/checkers.h"
 #include "scenarios/ledger/tcp.h"
+#include "sim/fault_plan.h"
 #include "sim/host.h"
 #include "sim/world.h"
 
@@ -29,6 +32,7 @@ struct SimClusterConfig {
   WorkloadConfig workload{};
   LivenessBounds liveness{};
   Duration settle = 30s;  // from the end of the faults to the check that all is well
+  bool check_settled = true;
   sim::SocketFaults sockets{};
   sim::Latency latency = sim::Latency::Uniform(100us, 2ms);
 };
@@ -42,14 +46,32 @@ class SimCluster {
   sim::World* world() { return &world_; }
   sim::Host* replica(ReplicaId id) { return replicas_[id]; }
   sim::Host* client(uint32_t index) { return clients_[index]; }
+  // A host that the cluster does not know.
+  sim::Host* AddStranger() { return world_.AddHost({.name = "stranger"}); }
+  Endpoint ReplicaAddress(ReplicaId id) const;
+  Endpoint ClientAddress(ReplicaId id) const;
+  // The faults of a swarm, drawn from the seed; returns when they are over.
+  Duration InstallSwarm();
+
   LedgerBugs* bugs() { return &bugs_; }
   LedgerCheckers* checkers() { return &checkers_; }
   Findings* findings() { return &findings_; }
 
-  // Says when the last fault is over, counted from the beginning, and runs to the end.
-  absl::Status Run(Duration faults_end = Duration::zero());
+  // To the end. The last fault is over at `faults_end`, counted from the beginning; `health` is
+  // what can be promised until then.
+  absl::Status Run(Duration faults_end = Duration::zero(), Health health = Health::kNone);
 
-  const std::vector<std::optional<ClientReport>>& reports() const { return reports_; }
+  // What SIGTERM does. Once a replica or client.
+  void StopReplica(ReplicaId id) { replica_stops_[id]->RequestStop(); }
+  void StopClient(uint32_t index) { client_stops_[index]->RequestStop(); }
+
+  // Of those who have come to their end.
+  const std::optional<ReplicaReport>& replica_report(ReplicaId id) { return replica_reports_[id]; }
+  const std::optional<ClientReport>& client_report(uint32_t index) {
+    return client_reports_[index];
+  }
+  // Of the log that this replica has now; 0 if it is not running.
+  uint64_t last_op(ReplicaId id) const { return logs_[id] == nullptr ? 0 : logs_[id]->last_op(); }
 
  private:
   Task<void> ReplicaMain(Runtime runtime, ReplicaId id);
@@ -61,10 +83,14 @@ class SimCluster {
   LedgerBugs bugs_;
   Findings findings_;
   LedgerCheckers checkers_;
-  sim::World world_;  // dies before its observers
+  std::vector<std::unique_ptr<StopSource>> replica_stops_;
+  std::vector<std::unique_ptr<StopSource>> client_stops_;
+  std::vector<std::optional<ReplicaReport>> replica_reports_;
+  std::vector<std::optional<ClientReport>> client_reports_;
+  std::vector<const Log*> logs_;
+  sim::World world_;  // dies before whatever its processes use
   std::vector<sim::Host*> replicas_;
   std::vector<sim::Host*> clients_;
-  std::vector<std::optional<ClientReport>> reports_;
 };
 
 }  // namespace faultline::ledger
