@@ -1,7 +1,7 @@
-// Goal: simulated UDP loses, duplicates, reorders, corrupts and drops datagrams as its link is told
-// to, keeps their boundaries, and counts each fault when it changed something. Method: two sockets
-// with a constant latency between them. Faults are certain, or are switched on for one datagram;
-// where they are drawn, what arrived is compared with what was counted.
+// Goal: simulated UDP loses, duplicates, reorders, corrupts and drops datagrams as its link is
+// told to, keeps their boundaries, and counts each fault when it changed something.
+// Method: two sockets with a constant latency between them. Faults are certain, or are switched on
+// for one datagram; where they are drawn, what arrived is compared with what was counted.
 #include "sim/datagram.h"
 
 #include <gtest/gtest.h>

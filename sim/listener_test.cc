@@ -1,6 +1,6 @@
-// Goal: listeners accept in order, wait for descriptors instead of failing, and die cleanly; limits
-// of descriptors hold everywhere where a descriptor is made. Method: two hosts; the descriptors of
-// one are limited to what is open, and given back later.
+// Goal: listeners accept in order, wait for descriptors instead of failing, and die cleanly;
+// limits of descriptors hold everywhere where a descriptor is made.
+// Method: two hosts; the descriptors of one are limited to what is open, and given back later.
 #include <gtest/gtest.h>
 
 #include <cerrno>

@@ -1,7 +1,8 @@
 // Goal: a path is open, drops or holds as the blocks on it say, tells its users once about each
 // change, and a world's partitions put the right blocks on the right paths, those that are made
-// later too. Method: a path alone with users that write down what they hear; then worlds of three
-// hosts in which datagrams show which ways are open.
+// later too.
+// Method: a path alone with users that write down what they hear; then worlds of three hosts in
+// which datagrams show which ways are open.
 #include "sim/path.h"
 
 #include <gtest/gtest.h>

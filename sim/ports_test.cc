@@ -1,7 +1,7 @@
 // Goal: local addresses are given out as by Linux's bind and connect: who is in whose way, which
-// port a connection gets and when it is free again, and what an exhausted range says. Method: the
-// tables alone for who is in whose way; two hosts with a range of two or three ports, and
-// connections that end in each of the ways, for the rest.
+// port a connection gets and when it is free again, and what an exhausted range says.
+// Method: the tables alone for who is in whose way; two hosts with a range of two or three ports,
+// and connections that end in each of the ways, for the rest.
 #include "sim/ports.h"
 
 #include <gtest/gtest.h>

@@ -97,6 +97,10 @@ bool SimStream::StartWrite(WriteOp* op) {
 }
 
 bool SimStream::TryWrite(WriteOp* op) {
+  if (connection_->is_unix() && connection_->end(1 - side_).gone) {  // as unix_stream_sendmsg
+    op->Fail(Error(EPIPE, "write"));
+    return true;
+  }
   if (connection_->end(side_).reset || out().fin_queued()) {
     int error = connection_->TakeError(side_);
     op->Fail(Error(error != 0 ? error : EPIPE, "write"));
@@ -168,7 +172,10 @@ void SimStream::FailPending(int error) {
 absl::Status SimStream::ShutdownWrite() {
   FAULTLINE_CHECK(writing_ == nullptr)
       << "half-close with a write pending: stop and await it first";
-  if (connection_ == nullptr || connection_->end(side_).reset) return Error(ENOTCONN, "shutdown");
+  if (connection_ == nullptr) return Error(ENOTCONN, "shutdown");
+  if (connection_->end(side_).reset) {
+    return connection_->is_unix() ? absl::OkStatus() : Error(ENOTCONN, "shutdown");
+  }
   if (!out().fin_queued()) connection_->FinishEnd(side_);
   return absl::OkStatus();
 }
@@ -193,6 +200,7 @@ void SimStream::Abort() {
   FailPending(ECANCELED);
   TcpConnection* connection = connection_;
   Leave();
+  if (connection->is_unix()) return connection->CloseEnd(side_);  // has no reset
   connection->AbortEnd(side_);
 }
 

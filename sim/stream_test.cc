@@ -1,8 +1,8 @@
 // Goal: a simulated stream keeps the contract of runtime/stream.h where the simulation adds to it:
 // the faults of short transfers and of late completions, options, Unix streams, streams that die
-// with their process. (What every world promises is tested by runtime/contract.) Method: two
-// connected hosts; sockets are made hostile by `SocketFaults`, and what arrives is compared with
-// what was written.
+// with their process. (What every world promises is tested by runtime/contract.)
+// Method: two connected hosts; sockets are made hostile by `SocketFaults`, and what arrives is
+// compared with what was written.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -276,6 +276,80 @@ TEST_F(Streams, AnAbstractNameLeavesNoFile) {
   server->Crash();
   server->Restart();
   EXPECT_EQ(ErrorOf(server->Connect(name)), ECONNREFUSED);
+}
+
+class UnixStreams : public Streams {
+ protected:
+  void SetUp() override {
+    Listener* listener = server->Listen(Endpoint::Unix("/run/ledger.sock"));
+    near = *lab.Await(server->Connect(listener->local_address()));
+    far = *lab.Await(server->Accept(listener));
+  }
+};
+
+TEST_F(UnixStreams, WhatIsWrittenIsAtThePeerAtOnceAndWaitersAreTold) {
+  server->Write(near, "at once");
+  EXPECT_EQ(*server->Read(far).result(), "at once");
+  Job<std::string> waiting = server->Read(far);
+  server->Write(near, "later");
+  EXPECT_FALSE(waiting.done()) << "time passes before a waiter runs";
+  lab.Advance(5us);
+  EXPECT_EQ(*waiting.result(), "later");
+}
+
+TEST_F(UnixStreams, NoFaultOfALinkReachesThem) {
+  LinkConfig dead;
+  dead.loss = dead.corrupt = {1, 1};
+  dead.bytes_per_second = 1;
+  lab.world()->SetLink(Plane::kLoopback, dead);
+  uint32_t cut =
+      lab.world()->Partition({.from = {kServer}, .to = {kServer}, .planes = {true, true, true}});
+  server->Write(near, "still");
+  EXPECT_EQ(*lab.Await(server->Read(far)), "still");
+  Listener* listener = server->Listen(Endpoint::Unix("@other"));
+  EXPECT_TRUE(lab.Await(server->Connect(listener->local_address()), 1s).ok());
+  EXPECT_EQ(lab.bites(), Lab::Bites());
+  Heal(cut);
+}
+
+TEST_F(UnixStreams, AFullBufferMakesAWriterWaitForTheReader) {
+  Job<size_t> writing = server->WriteAll(near, Pattern(1 << 20));
+  lab.Advance(1h);
+  EXPECT_FALSE(writing.done());
+  EXPECT_EQ(*lab.Await(server->ReadAll(far, 1 << 20)), Pattern(1 << 20));
+  EXPECT_TRUE(writing.done());
+}
+
+TEST_F(UnixStreams, AWriteToAClosedPeerIsEpipeAtOnce) {
+  ASSERT_TRUE(far->Close().ok());
+  EXPECT_EQ(ErrorOf(server->Write(near, "x")), EPIPE);
+  EXPECT_EQ(*server->Read(near).result(), "");
+}
+
+TEST_F(UnixStreams, AnAbortIsAClose) {
+  server->Write(far, "last words");
+  far->Abort();
+  EXPECT_EQ(*server->Read(near).result(), "last words");
+  EXPECT_EQ(*server->Read(near).result(), "");
+  EXPECT_TRUE(near->ShutdownWrite().ok());
+}
+
+TEST_F(UnixStreams, ACloseWithUnreadInputIsAReset) {
+  server->Write(near, "unread");
+  far->Abort();
+  EXPECT_EQ(ErrorOf(server->Write(near, "x")), EPIPE);
+  EXPECT_EQ(ErrorOf(server->Read(near)), ECONNRESET);
+  EXPECT_EQ(*server->Read(near).result(), "");
+}
+
+TEST_F(UnixStreams, AConnectWaitsForRoomInTheBacklogAsLongAsItTakes) {
+  Listener* listener = server->Listen(Endpoint::Unix("/run/full.sock"), Backlog(0));
+  ASSERT_TRUE(lab.Await(server->Connect(listener->local_address())).ok());
+  Job<Stream*> waiting = server->Connect(listener->local_address());
+  lab.Advance(1h);
+  EXPECT_FALSE(waiting.done());
+  ASSERT_TRUE(lab.Await(server->Accept(listener)).ok());
+  EXPECT_TRUE(lab.Await(waiting, 20ms).ok());
 }
 
 // --- IPv6 and loopback ---

@@ -14,6 +14,7 @@ namespace {
 constexpr uint64_t kConnectionTag = 5;
 constexpr Duration kSynQueueTime = 63s;  // Linux's tcp_synack_retries of 5
 constexpr Duration kFinWait2 = 60s;      // Linux's tcp_fin_timeout
+constexpr Duration kUnixRetry = 10ms;    // of a connect while the backlog is full
 
 uint64_t ConnectionId(Host* client, Host* server, Plane plane) {
   return ChooserId({kConnectionTag, client->id(), server->id(), static_cast<uint64_t>(plane),
@@ -33,11 +34,12 @@ TcpConnection::TcpConnection(World* world, Host* client, const Endpoint& local, 
                              const Endpoint& remote, Plane plane)
     : world_(world),
       id_(ConnectionId(client, server, plane)),
+      unix_(remote.family() == Endpoint::Family::kUnix),
       ends_{{client, client->incarnation(), local}, {server, 0, remote}},
       paths_{world->PathBetween(client->id(), server->id(), plane),
              world->PathBetween(server->id(), client->id(), plane)},
-      flows_{TcpFlow(this, 0, paths_[0], paths_[1], MssOf(world, plane)),
-             TcpFlow(this, 1, paths_[1], paths_[0], MssOf(world, plane))} {
+      flows_{TcpFlow(this, 0, paths_[0], paths_[1], MssOf(world, plane), unix_),
+             TcpFlow(this, 1, paths_[1], paths_[0], MssOf(world, plane), unix_)} {
   handshake_.connection = this;
   for (int side = 0; side < 2; ++side) {
     const HostLimits& limits = ends_[side].host->config().limits;
@@ -87,6 +89,7 @@ void TcpConnection::OnHandshakeEvent() {
 
 // Whether the handshake's packet gets through `path`; if not, what follows has been arranged.
 bool TcpConnection::Passes(Path* path) {
+  if (unix_) return true;
   if (std::exchange(handshake_.held, false)) {  // to the end of the wait
     world_->Record(TraceKind::kConnectTimeout, ends_[0].host->id(), id_);
     FailConnect(abandoned_ ? ECANCELED : ETIMEDOUT);
@@ -122,12 +125,14 @@ bool TcpConnection::Loses(Path* path) {
 void TcpConnection::AwaitRetry() {
   if (abandoned_ || !ends_[0].alive()) return FailConnect(ECANCELED);
   handshake_.stage = Stage::kWait;
+  if (unix_) return world_->events()->Schedule(&handshake_, world_->now() + kUnixRetry);
   Duration wait = world_->config().tcp.syn_timeout * (int64_t{1} << handshake_.attempt);
   world_->events()->Schedule(&handshake_, std::max(world_->now(), handshake_.sent + wait));
 }
 
 void TcpConnection::OnRetry() {
   if (!ends_[0].alive()) return FailConnect(ECANCELED);
+  if (unix_) return SendSyn();
   if (handshake_.attempt < world_->config().tcp.syn_retries) {
     ++handshake_.attempt;
     return SendSyn();
@@ -369,6 +374,7 @@ void TcpConnection::ReleasePort(Duration wait) {
 
 // RFC 9293, 3.6.1: the side that closed first keeps the connection's name for a while.
 void TcpConnection::StartTimeWait() {
+  if (unix_) return;
   if (first_fin_ == 0) return ReleasePort(ends_[0].host->config().limits.time_wait);
   ReleasePort(Duration::zero());
   Host* server = ends_[1].host;

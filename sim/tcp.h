@@ -41,8 +41,9 @@ class TcpConnection;
 
 class TcpFlow final : public Actor {
  public:
-  // `sender` is 0 (the side that connected) or 1.
-  TcpFlow(TcpConnection* connection, int sender, Path* forward, Path* back, size_t mss);
+  // `sender` is 0 (the side that connected) or 1. `direct`: a Unix stream, see TcpConnection.
+  TcpFlow(TcpConnection* connection, int sender, Path* forward, Path* back, size_t mss,
+          bool direct);
 
   uint64_t id() const { return chooser_.who(); }
   Chooser* chooser() { return &chooser_; }
@@ -146,6 +147,8 @@ class TcpFlow final : public Actor {
   void DeliverData(const Segment& segment);
 
   void Acknowledge();
+  void AcknowledgeDirectly();
+  Duration WakeUpDelay();
   void SettleAcks();
   void ArmAckEvent();
   void OnAckEvent();
@@ -156,6 +159,7 @@ class TcpFlow final : public Actor {
 
   TcpConnection* const connection_;
   const int sender_;
+  const bool direct_;
   const size_t mss_;
   Chooser chooser_;
   ForwardUser forward_;
@@ -207,7 +211,10 @@ class TcpConnection {
  public:
   enum class State : uint8_t { kConnecting, kEstablished, kFailed };
 
-  // From `client` to `remote`, which `server` may serve.
+  // From `client` to `remote`, which `server` may serve. A `remote` with a path makes it a Unix
+  // stream: both ends are on one machine, there are no packets, and what is written is in the
+  // peer's buffer at once, as far as that goes. Only who waits for it is told a little later, so
+  // that time passes. No fault of a link reaches it.
   TcpConnection(World* world, Host* client, const Endpoint& local, Host* server,
                 const Endpoint& remote, Plane plane);
   ~TcpConnection();
@@ -215,6 +222,7 @@ class TcpConnection {
   World* world() const { return world_; }
   uint64_t id() const { return id_; }
   State state() const { return state_; }
+  bool is_unix() const { return unix_; }
   TcpEnd& end(int side) { return ends_[side]; }
   TcpFlow& flow(int sender) { return flows_[sender]; }
 
@@ -302,6 +310,7 @@ class TcpConnection {
 
   World* const world_;
   const uint64_t id_;
+  const bool unix_;
   size_t index_ = 0;
   State state_ = State::kConnecting;
   TcpEnd ends_[2];

@@ -14,9 +14,11 @@ constexpr uint64_t kFlowTag = 4;
 
 }  // namespace
 
-TcpFlow::TcpFlow(TcpConnection* connection, int sender, Path* forward, Path* back, size_t mss)
+TcpFlow::TcpFlow(TcpConnection* connection, int sender, Path* forward, Path* back, size_t mss,
+                 bool direct)
     : connection_(connection),
       sender_(sender),
+      direct_(direct),
       mss_(mss),
       chooser_(connection->world()->choices(),
                ChooserId({kFlowTag, connection->id(), static_cast<uint64_t>(sender)})) {
@@ -119,6 +121,7 @@ void TcpFlow::Transmit() {
 // Puts a segment on the wire. TCP delivers in order: one that would overtake waits for those before
 // it.
 void TcpFlow::Push(uint32_t bytes, uint8_t flags) {
+  if (direct_) return Deliver({now(), 0, bytes, flags, 0});
   World* world = connection_->world();
   Path* path = forward_.path;
   Segment segment{now(), world->events()->NextSequence(), bytes, flags, 0};
@@ -173,6 +176,7 @@ void TcpFlow::Silence() {
 }
 
 void TcpFlow::Fire() {
+  if (direct_) return connection_->OnData(1 - sender_);
   Passage passage = forward_.path->passage();
   if (passage == Passage::kHold && !(wire_.front().flags & kLastWait)) return HoldFirst();
   if (LosesFirst(passage)) return OnLost();
@@ -301,7 +305,8 @@ void TcpFlow::DeliverData(const Segment& segment) {
     return;
   }
   Acknowledge();
-  connection_->OnData(1 - sender_);
+  if (!direct_) return connection_->OnData(1 - sender_);
+  if (!queued()) connection_->world()->events()->Schedule(this, now() + WakeUpDelay());
 }
 
 void TcpFlow::Discard() {
@@ -332,6 +337,7 @@ void TcpFlow::Read(std::span<const iovec> buffers, size_t size) {
 
 void TcpFlow::Acknowledge() {
   advertised_ = std::max(advertised_, read_ + receive_buffer_);
+  if (direct_) return AcknowledgeDirectly();
   if (back_.path->passage() != Passage::kOpen) {
     if (waiting()) connection_->world()->effects()->Bite(back_.path->blocked_by());
     if (!std::exchange(reack_, true)) reack_since_ = now();
@@ -409,6 +415,20 @@ void TcpFlow::OnBackChange(Passage before) {
       {back_.path->DepartAck(again, &chooser_, Choice::kAckLatency), delivered_, advertised_});
   connection_->world()->events()->Cancel(&ack_event_);
   if (waiting()) ArmAckEvent();
+}
+
+// --- Unix streams: no wire; the flow's event wakes the reader, the acknowledgements' the writer
+// ---
+
+Duration TcpFlow::WakeUpDelay() {
+  return forward_.path->link().latency.Sample(&chooser_, Choice::kLatency);
+}
+
+void TcpFlow::AcknowledgeDirectly() {
+  acked_ = delivered_;
+  window_edge_ = std::max(window_edge_, advertised_);
+  if (!waiting() || ack_event_.queued()) return;
+  connection_->world()->events()->Schedule(&ack_event_, now() + WakeUpDelay());
 }
 
 }  // namespace faultline::sim
