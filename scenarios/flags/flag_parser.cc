@@ -1,3 +1,5 @@
+#include "scenarios/flags/flag_parser.h"
+
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -6,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
-#include "scenarios/flags/flag_parser.h"
 #include "scenarios/flags/nearest.h"
 
 namespace faultline::flags {

@@ -1,8 +1,8 @@
+#include "scenarios/flags/nearest.h"
+
 #include <algorithm>
 #include <cstddef>
 #include <numeric>
-
-#include "scenarios/flags/nearest.h"
 
 namespace faultline::flags {
 namespace {
