@@ -207,8 +207,9 @@ RunReport SlowClient(LedgerRun* run) {
   const Duration at = DrawBetween(run, 3s, 5s);
   const Duration lasts = DrawBetween(run, 5s, 10s);
   const uint32_t slow = run->client_host(0);
-  run->stage()->AddFault(
-      {.family = Fault::kSmallBuffers, .at = 0s, .lasts = 20s, .a = slow, .amount = 512});
+  sim::HostLimits limits;
+  limits.send_buffer_bytes = limits.receive_buffer_bytes = 512;
+  run->world()->host(slow)->SetLimits(limits);
   run->stage()->AddFault(
       {.family = Fault::kSlow, .at = at, .lasts = lasts, .a = slow, .amount = 400'000'000});
   return run->Finish();

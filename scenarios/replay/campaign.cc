@@ -24,34 +24,33 @@ using WallClock = std::chrono::steady_clock;
 constexpr int kPollMs = 100;
 
 // While it lives, SIGINT and SIGTERM become readable instead of ending the process, and writing to
-// a worker that died is no signal either.
+// a worker that died is no signal either. What came meanwhile is not delivered afterwards.
 class Interruption {
  public:
   Interruption() {
-    sigset_t caught;
-    sigemptyset(&caught);
-    sigaddset(&caught, SIGINT);
-    sigaddset(&caught, SIGTERM);
-    sigset_t blocked = caught;
-    sigaddset(&blocked, SIGPIPE);
-    sigprocmask(SIG_BLOCK, &blocked, &before_);
-    descriptor_ = signalfd(-1, &caught, SFD_CLOEXEC | SFD_NONBLOCK);
+    sigset_t interrupting;
+    sigemptyset(&interrupting);
+    sigaddset(&interrupting, SIGINT);
+    sigaddset(&interrupting, SIGTERM);
+    blocked_ = interrupting;
+    sigaddset(&blocked_, SIGPIPE);
+    sigprocmask(SIG_BLOCK, &blocked_, &before_);
+    descriptor_ = signalfd(-1, &interrupting, SFD_CLOEXEC | SFD_NONBLOCK);
   }
   Interruption(const Interruption&) = delete;
   Interruption& operator=(const Interruption&) = delete;
   ~Interruption() {
     close(descriptor_);
     const timespec now{};
-    sigset_t broken_pipe;
-    sigemptyset(&broken_pipe);
-    sigaddset(&broken_pipe, SIGPIPE);
-    sigtimedwait(&broken_pipe, nullptr, &now);
+    while (sigtimedwait(&blocked_, nullptr, &now) > 0) {
+    }
     sigprocmask(SIG_SETMASK, &before_, nullptr);
   }
 
   int descriptor() const { return descriptor_; }
 
  private:
+  sigset_t blocked_;
   sigset_t before_;
   int descriptor_ = -1;
 };
