@@ -14,8 +14,8 @@
 //     where it stood up to `next - 1`. What does not fit into its queue is not sent: the log is the
 //     longer queue, and `next` goes on when the backup has taken something. A slow backup holds up
 //     nobody but itself.
-//  4. One that is not streaming, because it has just connected and lacks more than a chunk, asks for
-//     that (catch-up), chunk by chunk, and streams once a chunk has reached the end of the log.
+//  4. One that is not streaming, because it has just connected and lacks more than a chunk, asks
+//     for that (catch-up), chunk by chunk, and streams once a chunk has reached the end of the log.
 //  5. What a backup holds counts for the incarnation that said so (quorum.h).
 #ifndef FAULTLINE_SCENARIOS_LEDGER_PRIMARY_H_
 #define FAULTLINE_SCENARIOS_LEDGER_PRIMARY_H_
