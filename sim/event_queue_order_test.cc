@@ -8,10 +8,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
-#include <set>
 #include <string>
-#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "sim/event_queue.h"
@@ -60,18 +60,19 @@ class Twins {
     probe->when = when;
     probe->sequence = sequence;
     queue_.Schedule(probe, when, sequence);
-    expected_.emplace(when, sequence, probe);
+    expected_.emplace(std::pair(when, sequence), probe);
   }
   uint64_t NextSequence() { return queue_.NextSequence(); }
 
   void Cancel(Probe* probe) {
-    expected_.erase({probe->when, probe->sequence, probe});
+    expected_.erase({probe->when, probe->sequence});
     queue_.Cancel(probe);
     EXPECT_FALSE(probe->queued());
   }
 
   void Pop() {
-    auto [when, sequence, probe] = *expected_.begin();
+    auto [place, probe] = *expected_.begin();
+    auto [when, sequence] = place;
     expected_.erase(expected_.begin());
     ASSERT_EQ(queue_.next_time(), when);
     ASSERT_EQ(queue_.Pop(), probe) << "sequence " << sequence;
@@ -89,7 +90,7 @@ class Twins {
  private:
   std::vector<Probe> probes_;
   EventQueue queue_;
-  std::set<std::tuple<MonotonicTime, uint64_t, Probe*>> expected_;
+  std::map<std::pair<MonotonicTime, uint64_t>, Probe*> expected_;
   MonotonicTime now_;
 };
 

@@ -69,11 +69,11 @@ enum class FaultLevel : uint8_t {
 struct FaultPlanConfig {
   FaultLevel level = FaultLevel::kSwarm;
   Duration begin = 1s;
-  Duration end = 30s;               // every fault has ended by then
+  Duration end = 30s;                 // every fault has ended by then
   std::vector<uint32_t> replicas{};   // hosts that the replica plane connects
   std::vector<uint32_t> clients{};    // hosts that talk to replicas over the client plane
   std::vector<uint32_t> crashable{};  // may lose power; restarted when the fault ends
-  bool replica_plane = true;        // aim at it
+  bool replica_plane = true;          // aim at it
   bool client_plane = true;
   std::vector<Fault> without{};  // families that are not drawn: what could not bite in this world
 };
