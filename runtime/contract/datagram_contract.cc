@@ -11,6 +11,7 @@
 #include "runtime/contract/contract.h"
 #include "runtime/contract/helpers.h"
 #include "runtime/errors.h"
+#include "runtime/frame_pool.h"
 
 namespace faultline::contract {
 namespace {
@@ -245,7 +246,10 @@ CONTRACT_TEST(DatagramContract, ASteadyStateSendOrReceiveAllocatesNothing) {
   (void)co_await PingPong(a.get(), b.get(), 100, &rounds);  // whatever grows once has grown
   uint64_t allocations = co_await PingPong(a.get(), b.get(), 100, &rounds);
   EXPECT_EQ(rounds, 200);
-  EXPECT_EQ(allocations, 0u);
+  // Under AddressSanitizer nothing is recycled, so that a use after free is seen.
+  if (FAULTLINE_FRAME_POOL != 0) {
+    EXPECT_EQ(allocations, 0u);
+  }
 }
 
 }  // namespace
