@@ -38,7 +38,8 @@ class Stream {
   // One read and one write may be pending at a time; a second is our bug and is refused loudly.
   // `buffers` and what they point to stay valid until completion (transfer.h). At least one byte,
   // at most IOV_MAX (1024) buffers: 0 bytes read always means the end. Errors of reads: Cancelled;
-  // ECONNRESET, ETIMEDOUT and the like (errors.h); FailedPrecondition after `Close`.
+  // ECONNRESET, ETIMEDOUT and the like (errors.h), each time, also if a write was told first: a
+  // reset never reads as the end; FailedPrecondition after `Close`.
   inline ReadOp Read(std::span<std::byte> buffer);
   inline ReadOp ReadVector(std::span<const iovec> buffers);
   // Errors of writes: as reads, and EPIPE after a half-close of ours or a reset. SIGPIPE is never

@@ -51,7 +51,8 @@ bool SimStream::StartRead(ReadOp* op) {
   return false;
 }
 
-// Linux's order (tcp_recvmsg): data, then the peer's FIN, then a pending error, then the end.
+// Linux's order (tcp_recvmsg): data, then the peer's FIN, then a pending error; then, unlike Linux,
+// the error again.
 bool SimStream::TryRead(ReadOp* op) {
   if (size_t unread = in().unread(); unread > 0) {
     size_t size = Shorten(std::min(unread, op->capacity()), false);
@@ -67,8 +68,9 @@ bool SimStream::TryRead(ReadOp* op) {
     op->Fail(Error(error, "read"));
     return true;
   }
-  if (!connection_->end(side_).reset) return false;
-  op->Succeed(0);
+  const TcpEnd& end = connection_->end(side_);
+  if (!end.reset) return false;
+  op->Fail(Error(end.last_error, "read"));  // 0 bytes would be a clean end
   return true;
 }
 

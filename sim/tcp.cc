@@ -296,7 +296,7 @@ void TcpConnection::Kill(int side, int error) {
   TcpEnd& end = ends_[side];
   if (end.reset) return;
   end.reset = true;
-  end.error = error;
+  end.error = end.last_error = error;
   flows_[side].Cut();
   flows_[side].SetWriterWaiting(false);
   flows_[1 - side].ProbeIfStuck();

@@ -204,6 +204,7 @@ struct TcpEnd {
   bool gone = false;   // no socket, and none will come: closed, aborted, or its process died
   bool reset = false;  // RST received, sent, or timed out: the connection no longer exists here
   int error = 0;       // pending for the next call, as SO_ERROR
+  int last_error = 0;  // what it was
   bool alive() const;  // the kernel that made it still runs
 };
 

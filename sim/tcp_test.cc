@@ -114,13 +114,13 @@ TEST_F(Tcp, AnAbortResetsThePeerBehindWhatArrivedBefore) {
   EXPECT_EQ(lab.world()->connection_count(), 1u);
 }
 
-TEST_F(Tcp, AResetIsReportedOnceThenTheStreamHasEnded) {
+TEST_F(Tcp, AResetNeverReadsAsTheEnd) {
   client->Write(near, "last words");
   near->Abort();
   lab.Advance(kOneWay);
   EXPECT_EQ(ReadNow(server, far), "last words");
   ExpectEnd(server, far, ECONNRESET);
-  ExpectEnd(server, far, 0);
+  ExpectEnd(server, far, ECONNRESET);
   ExpectWriteFails(server, far, EPIPE);
   EXPECT_EQ(ErrnoOf(far->ShutdownWrite()), ENOTCONN);
 }
@@ -141,7 +141,7 @@ TEST_F(Tcp, AWriteMayBeTheOneThatHearsOfTheReset) {
   lab.Advance(kOneWay);
   ExpectWriteFails(server, far, ECONNRESET);
   ExpectWriteFails(server, far, EPIPE);
-  ExpectEnd(server, far, 0);
+  ExpectEnd(server, far, ECONNRESET);
 }
 
 TEST_F(Tcp, ClosingWithUnreadInputResetsThePeer) {

@@ -101,7 +101,11 @@ bool EpollStream::TryRead(ReadOp* op) {
     return false;
   }
   if (got < 0) {
-    op->Fail(Error(errno, "read"));
+    op->Fail(Lost(errno, "read"));
+    return true;
+  }
+  if (got == 0 && lost_ != 0) {  // a write was told; 0 bytes here would be a clean end
+    op->Fail(Error(lost_, "read"));
     return true;
   }
   if (got == 0) short_read_is_drained_ = false;  // the end: it stays where it is
@@ -133,6 +137,13 @@ void EpollStream::CancelRead(ReadOp* op) {
   op->Fail(absl::CancelledError("stop requested"));
 }
 
+// The kernel tells of a lost connection once. EPIPE is not that: it follows a half-close, and the
+// peer's end may be clean.
+absl::Status EpollStream::Lost(int error, std::string_view what) {
+  if (error == ECONNRESET || error == ETIMEDOUT || error == EHOSTUNREACH) lost_ = error;
+  return Error(error, what);
+}
+
 // --- Writing ---
 
 bool EpollStream::StartWrite(WriteOp* op) {
@@ -159,7 +170,7 @@ bool EpollStream::TryWrite(WriteOp* op) {
     return false;
   }
   if (taken < 0) {
-    op->Fail(Error(errno, "write"));
+    op->Fail(Lost(errno, "write"));
     return true;
   }
   if (static_cast<size_t>(taken) < capacity) writable_ = false;

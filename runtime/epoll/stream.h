@@ -85,6 +85,7 @@ class EpollStream final : public Stream, private Pollable {
   ssize_t Send(std::span<const iovec> buffers);
   void FailPending(int error);
   absl::Status Error(int error, std::string_view what) const;
+  absl::Status Lost(int error, std::string_view what);
   absl::Status SetOption(int level, int name, int value);
   absl::StatusOr<size_t> GetOption(int name) const;
 
@@ -93,6 +94,7 @@ class EpollStream final : public Stream, private Pollable {
   bool readable_ = true;
   bool writable_ = true;
   bool short_read_is_drained_ = true;  // see above
+  int lost_ = 0;                       // what the kernel said of a connection that is no more
   Endpoint local_;
   const Endpoint peer_;
   ReadOp* reading_ = nullptr;
