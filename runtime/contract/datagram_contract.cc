@@ -7,11 +7,11 @@
 #include <cerrno>
 
 #include "runtime/combine.h"
-#include "runtime/contract/allocations.h"
 #include "runtime/contract/contract.h"
 #include "runtime/contract/helpers.h"
 #include "runtime/errors.h"
 #include "runtime/frame_pool.h"
+#include "runtime/testing/allocation_counter.h"
 
 namespace faultline::contract {
 namespace {
@@ -227,7 +227,7 @@ Task<uint64_t> PingPong(DatagramSocket* a, DatagramSocket* b, int rounds, int* d
   const Endpoint to_a = a->local_address();
   const Endpoint to_b = b->local_address();
   DatagramInfo info;
-  const uint64_t before = AllocationCount();
+  const uint64_t before = testing::ThreadAllocations();
   for (int i = 0; i < rounds; ++i) {
     auto asked = co_await a->SendTo(&to_b, buffer);
     auto heard = co_await b->ReceiveFrom(buffer, &info);
@@ -235,7 +235,7 @@ Task<uint64_t> PingPong(DatagramSocket* a, DatagramSocket* b, int rounds, int* d
     auto got = co_await a->ReceiveFrom(buffer, &info);
     if (asked.ok() && heard.ok() && answered.ok() && got.ok() && *got == buffer.size()) ++*done;
   }
-  co_return AllocationCount() - before;
+  co_return testing::ThreadAllocations() - before;
 }
 
 CONTRACT_TEST(DatagramContract, ASteadyStateSendOrReceiveAllocatesNothing) {

@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "runtime/combine.h"
-#include "runtime/contract/allocations.h"
 #include "runtime/contract/contract.h"
 #include "runtime/contract/helpers.h"
 #include "runtime/event.h"
+#include "runtime/testing/allocation_counter.h"
 
 namespace faultline::contract {
 namespace {
@@ -93,9 +93,9 @@ Task<void> SleepManyTimes(Clock* clock, int times) {
 }
 
 Task<uint64_t> AllocationsOfSleeping(Clock* clock, int times) {
-  uint64_t before = AllocationCount();
+  uint64_t before = testing::ThreadAllocations();
   for (int i = 0; i < times; ++i) (void)co_await clock->SleepFor(1us);
-  co_return AllocationCount() - before;
+  co_return testing::ThreadAllocations() - before;
 }
 
 CONTRACT_TEST(TimeContract, ASteadyStateSleepAllocatesNothing) {

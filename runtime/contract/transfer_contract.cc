@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "runtime/combine.h"
-#include "runtime/contract/allocations.h"
 #include "runtime/contract/contract.h"
 #include "runtime/contract/helpers.h"
+#include "runtime/testing/allocation_counter.h"
 
 namespace faultline::contract {
 namespace {
@@ -207,7 +207,7 @@ Task<uint64_t> PingPong(StreamContract* t, int rounds, int* done) {
   std::array<std::byte, 256> out{};
   std::array<std::byte, 256> in{};
   std::array<iovec, 2> halves = {iovec{in.data(), 128}, iovec{in.data() + 128, 128}};
-  const uint64_t before = AllocationCount();
+  const uint64_t before = testing::ThreadAllocations();
   for (int i = 0; i < rounds; ++i) {
     auto asked = co_await t->client_stream->Write(out);
     auto heard = co_await t->server_stream->ReadVector(halves);
@@ -215,7 +215,7 @@ Task<uint64_t> PingPong(StreamContract* t, int rounds, int* done) {
     auto got = co_await t->client_stream->Read(in);
     if (asked.ok() && heard.ok() && answered.ok() && got.ok() && *got > 0) ++*done;
   }
-  co_return AllocationCount() - before;
+  co_return testing::ThreadAllocations() - before;
 }
 
 STREAM_TEST(StreamContract, ASteadyStateReadOrWriteAllocatesNothing) {

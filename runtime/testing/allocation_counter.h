@@ -19,6 +19,10 @@ namespace faultline::testing {
 size_t TotalAllocations();
 // Calls of operator delete with memory.
 size_t TotalDeallocations();
+// Calls of operator new by this thread.
+size_t ThreadAllocations();
+// The largest size, in bytes, that any thread has asked for since the last call.
+size_t TakeLargestAllocation();
 
 class AllocationCounter {
  public:

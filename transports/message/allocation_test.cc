@@ -9,10 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/testing/allocation_counter.h"
 #include "transports/message/frame_error.h"
 #include "transports/message/frame_reader.h"
 #include "transports/message/frame_writer.h"
-#include "transports/testing/counting_allocator.h"
 #include "transports/testing/memory_stream.h"
 #include "transports/testing/samples.h"
 #include "transports/testing/task_runner.h"
@@ -20,10 +20,10 @@
 namespace faultline::message {
 namespace {
 
-using testing::AllocatedBlocks;
 using testing::MakeMemoryStreams;
 using testing::Sample;
 using testing::TaskRunner;
+using testing::TotalAllocations;
 
 // A header that announces `size` bytes, sealed.
 std::vector<std::byte> HeaderOfSize(BufferPool* pool, uint32_t size) {
@@ -42,9 +42,9 @@ size_t LargestBlockFor(uint32_t size, FrameError expected) {
   FrameReader<Stream> reader(stream.get(), &pool, {.receive_buffer_bytes = 4096});
   peer->Inject(HeaderOfSize(&pool, size));
   auto read = loop.Start(reader.ReadMessage(size_t{1} << 20));
-  (void)testing::TakeLargestBlock();
+  (void)testing::TakeLargestAllocation();
   loop.Run();
-  size_t largest = testing::TakeLargestBlock();
+  size_t largest = testing::TakeLargestAllocation();
   if (expected == FrameError::kNone) {
     EXPECT_FALSE(read.done()) << "it waits for the body";
     loop.Crash();
@@ -113,9 +113,9 @@ size_t BlocksWhenWarm(const std::vector<size_t>& bodies, testing::MemoryPipeOpti
   loop.Spawn(Rounds(&traffic, 100, &status));
   loop.Run();
   loop.Spawn(Rounds(&traffic, 100, &status));
-  size_t before = AllocatedBlocks();
+  size_t before = TotalAllocations();
   loop.Run();
-  size_t taken = AllocatedBlocks() - before;
+  size_t taken = TotalAllocations() - before;
   EXPECT_TRUE(status.ok()) << status;
   EXPECT_EQ(loop.live(), 0u);
   return taken;

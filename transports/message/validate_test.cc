@@ -15,10 +15,10 @@
 #include <vector>
 
 #include "runtime/frozen.h"
+#include "runtime/testing/allocation_counter.h"
 #include "transports/message/fields.h"
 #include "transports/message/frame_error.h"
 #include "transports/message/message.h"
-#include "transports/testing/counting_allocator.h"
 
 namespace faultline::message {
 namespace {
@@ -178,19 +178,19 @@ TEST(ValidateHeader, LooksAtAnyAlignment) {
 
 TEST(ValidateHeader, AllocatesNothingForAValidOne) {
   Frame frame = Frame::Of(RequestFields{}, 100);
-  size_t before = testing::AllocatedBlocks();
+  size_t before = testing::TotalAllocations();
   bool valid =
       ValidateHeader(frame.header(), kMax).ok() && ValidateBody(frame.header(), frame.body()).ok();
-  EXPECT_EQ(testing::AllocatedBlocks(), before);
+  EXPECT_EQ(testing::TotalAllocations(), before);
   EXPECT_TRUE(valid);
 }
 
 TEST(ValidateHeader, AllocatesOnlyTheErrorForAWrongOne) {
   Frame frame = Frame::Of(RequestFields{});
   frame.Set<uint32_t>(48, 3u << 30);
-  (void)testing::TakeLargestBlock();
+  (void)testing::TakeLargestAllocation();
   absl::Status status = frame.Validate(kDefaultMaxMessageSize);
-  EXPECT_LE(testing::TakeLargestBlock(), 4096u);
+  EXPECT_LE(testing::TakeLargestAllocation(), 4096u);
   EXPECT_EQ(FrameErrorOf(status), FrameError::kSizeAboveMaximum);
 }
 
