@@ -28,12 +28,12 @@ struct StreamOptions {
 };
 
 struct ConnectOptions {
-  StreamOptions stream;
+  StreamOptions stream{};
   std::optional<Endpoint> local;  // bind(2) before connect(2); port 0 for any
 };
 
 struct ListenOptions {
-  StreamOptions stream;
+  StreamOptions stream{};
   int backlog = 1024;         // listen(2)
   bool reuse_address = true;  // SO_REUSEADDR: bind in spite of TIME_WAIT; never SO_REUSEPORT
   bool v6_only = true;        // IPV6_V6ONLY, for IPv6 listeners

@@ -76,6 +76,22 @@ class Wait {
   bool pending_ = false;
 };
 
+// What an operation that is a `Task` awaits first, so that one which always fails at once has the
+// same bound as a wait: a loop that retries it starves nobody, and is seen as a livelock.
+class [[nodiscard]] TurnTaken final : private Wait {
+ public:
+  bool await_ready() const noexcept { return false; }
+  template <typename Promise>
+  bool await_suspend(std::coroutine_handle<Promise> self) {
+    Bind(self);
+    return CompleteAtOnce();
+  }
+  void await_resume() const noexcept {}
+
+ private:
+  void OnStop() override {}
+};
+
 }  // namespace faultline
 
 #endif  // FAULTLINE_RUNTIME_WAIT_H_

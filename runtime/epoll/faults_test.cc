@@ -139,6 +139,33 @@ Task<void> NoMemoryToSend(FaultsTest* t) {
 
 TEST_P(Faults, ErrorsOfTransfersKeepTheirErrno) { Run(&NoMemoryToSend); }
 
+// The kernel tells once of what ended a connection, by whatever errno; its next answer is 0 bytes.
+Task<void> LostConnection(FaultsTest* t) {
+  std::array<std::byte, 4> bytes{};
+  t->trap.Fail(SYS_recvfrom, ENETUNREACH, 1);
+  auto got = co_await t->pair.stream->Read(bytes);
+  EXPECT_EQ(ErrnoOf(got.status()), ENETUNREACH) << got.status();
+  t->pair.raw = Descriptor();
+  for (int i = 0; i < 2; ++i) {
+    got = co_await t->pair.stream->Read(bytes);
+    EXPECT_EQ(ErrnoOf(got.status()), ENETUNREACH) << "not a clean end: " << got.status();
+  }
+}
+
+TEST_P(Faults, ALostConnectionNeverReadsAsTheEnd) { Run(&LostConnection); }
+
+Task<void> NoMemoryIsNoEnd(FaultsTest* t) {
+  std::array<std::byte, 4> bytes{};
+  t->trap.Fail(SYS_sendto, ENOBUFS, 1);
+  auto taken = co_await t->pair.stream->Write(bytes);
+  EXPECT_EQ(ErrnoOf(taken.status()), ENOBUFS) << taken.status();
+  t->pair.raw = Descriptor();
+  auto got = co_await t->pair.stream->Read(bytes);
+  EXPECT_EQ(got.value_or(99), 0u) << got.status();
+}
+
+TEST_P(Faults, ALackOfMemoryDoesNotSpoilTheEnd) { Run(&NoMemoryIsNoEnd); }
+
 Task<void> NoMoreWatches(FaultsTest* t) {
   std::array<std::byte, 4> bytes{};
   t->trap.Fail(SYS_epoll_ctl, ENOSPC, 3);

@@ -29,7 +29,7 @@ class [[nodiscard]] EpollListener::AcceptOp : private Wait {
     Bind(self);
     if (stop.stop_requested()) {
       result_ = absl::CancelledError("stop requested");
-      return false;
+      return CompleteAtOnce();
     }
     if (Start()) return CompleteAtOnce();
     Suspend(stop);

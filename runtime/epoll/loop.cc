@@ -71,8 +71,7 @@ void Loop::Run(Task<void> main) {
   Scope root(&executor_);
   root.Spawn(WithStop(&stop_, std::move(main)));
   RunUntilJoined(root);
-  while (remote_->RunPosted()) {
-  }
+  (void)remote_->RunPosted();  // once: one that posts itself again waits for the next run
 }
 
 void Loop::RunUntilJoined(const Scope& scope) {

@@ -15,6 +15,7 @@
 #include "runtime/epoll/datagram.h"
 #include "runtime/epoll/listener.h"
 #include "runtime/errors.h"
+#include "runtime/wait.h"
 
 namespace faultline::epoll {
 namespace {
@@ -106,6 +107,7 @@ absl::Status PrepareDatagrams(int fd, const SocketAddress& address, const Endpoi
 
 Task<absl::StatusOr<std::unique_ptr<Stream>>> EpollNetwork::Connect(Endpoint peer,
                                                                     ConnectOptions options) {
+  co_await TurnTaken();
   absl::StatusOr<SocketAddress> address = ToSocketAddress(peer);
   if (!address.ok()) co_return address.status();
   absl::StatusOr<Descriptor> socket = OpenSocket(address->family(), SOCK_STREAM, peer);

@@ -32,8 +32,8 @@ class Remote {
 
   // From any thread, the loop's own included: `function` is called on the loop's thread, outside of
   // tasks, after those that were posted earlier. Never waits. False: the queue is full or the loop
-  // has ended; nothing will be called. What is accepted while the loop runs is called before its
-  // `Run` returns; otherwise by the next `Run`, or by the loop's end.
+  // has ended; nothing will be called. What is accepted before the last task of a `Run` has ended
+  // is called before that `Run` returns; otherwise by the next `Run`, or by the loop's end.
   [[nodiscard]] bool Post(Function function);
 
   // --- For the loop ---

@@ -96,13 +96,37 @@ TEST(RemoteTest, APostFromAPostIsCalledToo) {
 TEST(RemoteTest, WhatWasAcceptedIsCalledBeforeRunReturns) {
   auto loop = MakeLoop();
   int called = 0;
-  auto remote = loop->remote();
-  ASSERT_TRUE(remote->Post([&] {
-    ++called;
-    EXPECT_TRUE(remote->Post([&called] { ++called; }));
-  }));
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(loop->remote()->Post([&called] { ++called; }));
+  }
   loop->Run(Nothing());
-  EXPECT_EQ(called, 2);
+  EXPECT_EQ(called, 5);
+}
+
+struct Again {
+  void Post() {
+    refused = !remote->Post([this] {
+      ++called;
+      Post();
+    });
+  }
+  const std::shared_ptr<Remote> remote;
+  int called = 0;
+  bool refused = false;
+};
+
+TEST(RemoteTest, OneThatPostsItselfForEverKeepsNoRunFromReturning) {
+  auto loop = MakeLoop();
+  Again again{.remote = loop->remote()};
+  again.Post();
+  for (int run = 1; run < 4; ++run) {
+    const int before = again.called;
+    loop->Run(Nothing());
+    EXPECT_GT(again.called, before) << "what was left over belongs to the next run";
+    EXPECT_FALSE(again.refused);
+  }
+  loop.reset();
+  EXPECT_TRUE(again.refused) << "the end of the loop ends it";
 }
 
 TEST(RemoteTest, WhatWasAcceptedAfterTheLastRunIsCalledWhenTheLoopEnds) {

@@ -137,10 +137,11 @@ void EpollStream::CancelRead(ReadOp* op) {
   op->Fail(absl::CancelledError("stop requested"));
 }
 
-// The kernel tells of a lost connection once. EPIPE is not that: it follows a half-close, and the
-// peer's end may be clean.
+// The kernel tells of a lost connection once, by whatever error it has: of the peer, of its own
+// timers, or of a router. EPIPE is not that: it follows a half-close, and the peer's end may be
+// clean. Nor is a lack of memory, which passes.
 absl::Status EpollStream::Lost(int error, std::string_view what) {
-  if (error == ECONNRESET || error == ETIMEDOUT || error == EHOSTUNREACH) lost_ = error;
+  if (error != EPIPE && error != ENOBUFS && error != ENOMEM) lost_ = error;
   return Error(error, what);
 }
 
