@@ -10,16 +10,29 @@ constexpr int64_t kBillion = 1'000'000'000;
 }  // namespace
 
 HostClock::HostClock(World* world, const ClockConfig& config)
-    : world_(world), config_(config), true_base_(world->now()), local_base_(world->now()) {}
+    : world_(world),
+      healthy_(config),
+      config_(config),
+      true_base_(world->now()),
+      local_base_(world->now()) {}
 
 MonotonicTime HostClock::Now() const {
   if (config_.drift_ppb == 0) return local_base_ + (world_->now() - true_base_);
-  __int128 elapsed = (world_->now() - true_base_).count();
-  return local_base_ +
-         Duration(static_cast<int64_t>(elapsed * (kBillion + config_.drift_ppb) / kBillion));
+  const Duration true_elapsed = world_->now() - true_base_;
+  const Duration elapsed(static_cast<int64_t>(static_cast<__int128>(true_elapsed.count()) *
+                                              (kBillion + config_.drift_ppb) / kBillion));
+  Note(elapsed != true_elapsed);
+  return local_base_ + elapsed;
+}
+
+void HostClock::Note(bool wrong) const {
+  if (!unnoticed_ || !wrong) return;
+  unnoticed_ = false;
+  world_->effects()->Bite(Fault::kClockSkew);
 }
 
 WallTime HostClock::WallNow() const {
+  Note(config_.wall_offset != healthy_.wall_offset);
   return world_->config().wall_start + Now().time_since_epoch() + config_.wall_offset;
 }
 
@@ -30,6 +43,7 @@ MonotonicTime HostClock::TrueTimeOf(MonotonicTime local) const {
   __int128 rate = kBillion + config_.drift_ppb;
   __int128 elapsed =
       (static_cast<__int128>((local - local_base_).count()) * kBillion + rate - 1) / rate;
+  Note(elapsed != (local - local_base_).count());
   __int128 limit = (kInfiniteFuture - true_base_).count();
   return elapsed >= limit ? kInfiniteFuture : true_base_ + Duration(static_cast<int64_t>(elapsed));
 }
@@ -38,6 +52,8 @@ void HostClock::Change(const ClockConfig& config) {
   local_base_ = Now();
   true_base_ = world_->now();
   config_ = config;
+  unnoticed_ = config != healthy_;
+  if (unnoticed_) world_->effects()->Configure(Fault::kClockSkew);
 }
 
 void SimClock::ArmTimer(Timer* timer) {

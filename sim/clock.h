@@ -30,10 +30,16 @@ class HostClock {
   const ClockConfig& config() const { return config_; }
 
  private:
+  // `wrong`: somebody is told what a healthy clock would not say. The first time is the fault's
+  // bite.
+  void Note(bool wrong) const;
+
   World* const world_;
+  const ClockConfig healthy_;
   ClockConfig config_;
-  MonotonicTime true_base_;   // when the rate last changed
-  MonotonicTime local_base_;  // what the monotonic clock said then
+  mutable bool unnoticed_ = false;  // a fault that nobody has been told of
+  MonotonicTime true_base_;         // when the rate last changed
+  MonotonicTime local_base_;        // what the monotonic clock said then
 };
 
 // The timers of one process: one event in the world's queue, for the first of them. While the

@@ -53,6 +53,8 @@ struct HostLimits {
 struct ClockConfig {
   Duration wall_offset{};  // wall clock minus true time
   int64_t drift_ppb = 0;   // both clocks run (1e9 + drift) / 1e9 as fast as true time
+
+  friend bool operator==(const ClockConfig&, const ClockConfig&) = default;
 };
 
 struct HostConfig {

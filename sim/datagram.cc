@@ -60,7 +60,10 @@ class SimDatagramSocket::InFlight final : public Actor, public PathUser {
   void Corrupt(uint64_t draw) {
     payload()[(draw >> 8) % size_] ^= static_cast<std::byte>(1 + (draw & 0xff) % 255);
     hash_ = XXH3_64bits(payload(), size_);
+    corrupted_ = true;
   }
+  bool corrupted() const { return corrupted_; }
+  bool is_copy() const { return number_ == kCopy; }
 
   void Fire() override {
     World* world = to_->world();
@@ -110,6 +113,7 @@ class SimDatagramSocket::InFlight final : public Actor, public PathUser {
   const Endpoint target_;
   const size_t size_;
   uint64_t hash_;
+  bool corrupted_ = false;
   const uint64_t number_;  // on its path; kCopy for the second of a duplicate
 };
 
@@ -117,26 +121,27 @@ SimDatagramSocket::SimDatagramSocket(Process* process, const Endpoint& local,
                                      const BindOptions& options)
     : process_(process),
       local_(local),
-      receive_buffer_(options.receive_buffer_bytes != 0
-                          ? options.receive_buffer_bytes
-                          : process->host()->config().limits.receive_buffer_bytes),
+      own_receive_buffer_(options.receive_buffer_bytes),
       chooser_(process->host()->world()->choices(),
                ChooserId({kDatagramTag, process->host()->id(), local.port(),
                           process->host()->NextDatagramOrdinal(local.port())})) {
   process->host()->ports()->datagrams()->Add(local, options.v6_only, this);
 }
 
+// In a crash destructors run, in any order; the host's table of ports goes as a whole.
+void SimDatagramSocket::DieSilently() {
+  if (receiving_ == nullptr) return;
+  std::exchange(receiving_, nullptr)->Fail(absl::CancelledError("the process crashed"));
+}
+
 SimDatagramSocket::~SimDatagramSocket() {
-  if (!process_->crashing()) {
-    (void)Close();
-  } else if (receiving_ != nullptr) {  // its frame is destroyed later
-    receiving_->Fail(absl::CancelledError("the process crashed"));
-  }
+  (void)Close();
   for (; !received_.empty(); received_.pop_front()) received_.front()->Delete();
 }
 
 absl::Status SimDatagramSocket::Close() {
   if (std::exchange(closed_, true)) return absl::OkStatus();
+  if (process_->crashing()) return DieSilently(), absl::OkStatus();
   FAULTLINE_CHECK(receiving_ == nullptr) << "close with a receive pending: stop and await it first";
   process_->host()->ports()->datagrams()->Remove(local_);
   process_->ReturnDescriptor();
@@ -191,7 +196,6 @@ void SimDatagramSocket::SendOnPath(const SendOp& op, Host* to, Path* path) {
     *arrival += path->link().reorder_delay.Sample(&chooser_, Choice::kReorderDelay);
   }
   if (chooser_.Chance(Choice::kDuplicate, path->link().duplicate)) {
-    world->effects()->Bite(Fault::kDuplication);
     Launch(op, to, path, path->DepartSmall(world->now(), &chooser_, Choice::kLatency), kCopy);
   }
   Launch(op, to, path, *arrival, path->NextDatagram());
@@ -207,7 +211,6 @@ void SimDatagramSocket::Launch(const SendOp& op, Host* to, Path* path, Monotonic
                     static_cast<const std::byte*>(buffer.iov_base), buffer.iov_len, hash, number);
   world->Record(TraceKind::kDatagramSend, process_->host()->id(), buffer.iov_len, hash);
   if (buffer.iov_len > 0 && chooser_.Chance(Choice::kCorrupt, path->link().corrupt)) {
-    world->effects()->Bite(Fault::kCorruption);
     datagram->Corrupt(chooser_.Next(Choice::kCorruptPosition));
   }
   world->events()->Schedule(datagram, arrival);
@@ -228,15 +231,30 @@ void SimDatagramSocket::Complete(ReceiveOp* op, InFlight* datagram) {
   op->Succeed(size);
 }
 
+size_t SimDatagramSocket::ReceiveBuffer() const {
+  if (own_receive_buffer_ != 0) return own_receive_buffer_;
+  return process_->host()->config().limits.receive_buffer_bytes;
+}
+
+// The doing of a fault if a healthy host's buffer would have had room.
+void SimDatagramSocket::NoteFull(size_t charge) const {
+  const Host* host = process_->host();
+  if (own_receive_buffer_ != 0) return;
+  if (buffered_ + charge > host->healthy_limits().receive_buffer_bytes) return;
+  host->world()->effects()->Bite(Fault::kSmallBuffers);
+}
+
 void SimDatagramSocket::OnDatagram(InFlight* datagram) {
   World* world = process_->host()->world();
   size_t charge = datagram->size() + kBufferOverhead;
-  if (receiving_ == nullptr && buffered_ + charge > receive_buffer_) {
-    world->effects()->Bite(Fault::kSmallBuffers);
+  if (receiving_ == nullptr && buffered_ + charge > ReceiveBuffer()) {
+    NoteFull(charge);
     RecordDrop(world, process_->host(), datagram->size(), DatagramDrop::kBufferFull);
     return datagram->Delete();
   }
   if (datagram->overtaken()) world->effects()->Bite(Fault::kReordering);
+  if (datagram->is_copy()) world->effects()->Bite(Fault::kDuplication);
+  if (datagram->corrupted()) world->effects()->Bite(Fault::kCorruption);
   world->Record(TraceKind::kDatagramDeliver, process_->host()->id(), datagram->size(),
                 datagram->hash());
   if (receiving_ != nullptr) return Complete(std::exchange(receiving_, nullptr), datagram);

@@ -55,11 +55,14 @@ class SimDatagramSocket final : public DatagramSocket {
   Endpoint SourceFor(Plane plane, const Endpoint& to) const;
   // Takes over `datagram`, which has arrived.
   void OnDatagram(InFlight* datagram);
+  size_t ReceiveBuffer() const;
+  void NoteFull(size_t charge) const;
+  void DieSilently();
   static void Complete(ReceiveOp* op, InFlight* datagram);
 
   Process* const process_;
   const Endpoint local_;
-  const size_t receive_buffer_;
+  const size_t own_receive_buffer_;  // 0: the host's
   Chooser chooser_;
   bool closed_ = false;
   ReceiveOp* receiving_ = nullptr;

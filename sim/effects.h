@@ -20,7 +20,7 @@ enum class Fault : uint8_t {
   kHold,             // a partition that holds packets until it heals
   kClog,             // a path that is slow for a while
   kLoss,
-  kDuplication,
+  kDuplication,  // datagrams that came twice
   kReordering,
   kCorruption,
   kBandwidth,  // packets waited for, or fell off, a queue
@@ -34,8 +34,9 @@ enum class Fault : uint8_t {
   kReset,         // connections reset by the network
   kDescriptors,   // EMFILE
   kPorts,         // no ephemeral port left
-  kBacklog,       // connections that did not fit into a backlog
-  kSmallBuffers,  // bytes that had to wait for room in a buffer or a window
+  kBacklog,       // connections that did not fit into a backlog that is smaller than usual
+  kSmallBuffers,  // bytes that had to wait for room in a buffer or a window that is smaller than
+                  // usual
   kCount,
 };
 

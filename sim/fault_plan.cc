@@ -32,6 +32,7 @@ constexpr FamilyRule kRules[] = {
     {Fault::kReordering, true, true, true, 8s, 10'000, 400'000},
     {Fault::kCorruption, false, true, true, 8s, 1'000, 50'000},
     {Fault::kBandwidth, false, true, true, 6s, 20'000, 2'000'000},
+    {Fault::kMtu, false, true, true, 8s, 128, 1400},
     {Fault::kCrash, true, false, false, 6s, 0, 0},
     {Fault::kPause, true, false, false, 5s, 0, 0},
     {Fault::kSlow, false, false, false, 5s, 1'000'000, 60'000'000},

@@ -31,14 +31,17 @@ inline constexpr uint32_t kEveryHost = 0xffffffff;
 
 struct PlannedFault {
   Fault family = Fault::kPartition;
-  Duration at{};     // from the beginning of the world
-  Duration lasts{};  // ignored by what happens at an instant (a reset)
-  uint32_t a = kEveryHost;
+  Duration at{};            // from the beginning of the world
+  Duration lasts{};         // ignored by what happens at an instant (a reset)
+  uint32_t a = kEveryHost;  // kEveryHost: each host; of links, all
   uint32_t b = kEveryHost;  // the other host of a pair; kEveryHost: `a` against all others
   Plane plane = Plane::kReplica;
-  // What it means depends on the family: parts per million for loss, duplication, reordering,
-  // corruption, partial transfers and drift; nanoseconds for clogs, clock offsets and bursts; bytes
-  // a second; bytes; a count.
+  // What it means depends on the family. Loss, duplication, reordering, corruption, partial
+  // transfers: parts per million. Clogs and bursts (slow): nanoseconds. Bandwidth: bytes a second.
+  // MTU and small buffers: bytes. Descriptors: how many fewer than are open; ports, backlog: how
+  // many are left. Clock skew: parts per billion by which the clocks run fast if it is even, half
+  // as many by which they run slow if it is odd; the wall clock jumps ahead by as many
+  // microseconds.
   uint64_t amount = 0;
 
   std::string ToString() const;
@@ -65,6 +68,9 @@ enum class FaultLevel : uint8_t {
   kSwarm,  // a random subset of the families, each with a random weight: finds what a uniform mix
            // hides
 };
+
+// Families that only datagrams notice: TCP discards duplicates, and its segments fit every path.
+inline constexpr Fault kDatagramFaults[] = {Fault::kDuplication, Fault::kMtu};
 
 struct FaultPlanConfig {
   FaultLevel level = FaultLevel::kSwarm;

@@ -34,9 +34,11 @@ Process::~Process() { crashing_ = true; }
 
 void Process::Start(const ProcessMain& main) { root_.Spawn(RunMain(this, main(runtime_))); }
 
-bool Process::TakeDescriptor() {
+bool Process::TakeDescriptor(bool again) {
   if (descriptors_ >= host_->config().limits.descriptors) {
-    host_->world()->effects()->Bite(Fault::kDescriptors);
+    const bool healthy = descriptors_ < host_->healthy_limits().descriptors;
+    if (healthy && !again) host_->world()->effects()->Bite(Fault::kDescriptors);
+    descriptor_free_.Reset();
     return false;
   }
   ++descriptors_;
@@ -47,8 +49,11 @@ Host::Host(World* world, uint32_t id, const HostConfig& config)
     : world_(world),
       id_(id),
       config_(config),
+      healthy_(config.limits),
       clock_(world, config.clock),
-      chooser_(world->choices(), ChooserId({kHostTag, id})) {}
+      chooser_(world->choices(), ChooserId({kHostTag, id})) {
+  SetSocketFaults(config.sockets);
+}
 
 Host::~Host() = default;
 
@@ -89,6 +94,7 @@ void Host::Crash() {
   FAULTLINE_CHECK(process_->executor()->current() == nullptr)
       << "a process does not crash itself from inside a task: use World::After";
   world_->Record(TraceKind::kCrash, id_, incarnation_);
+  world_->effects()->Configure(Fault::kCrash);
   world_->effects()->Bite(Fault::kCrash);
   PowerOff();
 }
@@ -102,6 +108,7 @@ void Host::PowerOff() {
 }
 
 void Host::Pause(Fault family) {
+  world_->effects()->Configure(family);
   if (pauses_++ > 0) return;
   paused_by_ = family;
   paused_at_ = world_->now();
@@ -122,6 +129,26 @@ void Host::Resume() {
   process_->executor_.SetQueue(world_->ready());
   process_->parked_.MoveTo(world_->ready(), &process_->executor_);
   process_->clock_.Resume();
+}
+
+void Host::SetSocketFaults(const SocketFaults& faults) {
+  FaultEffects* effects = world_->effects();
+  if (faults.partial_write.numerator > 0) effects->Configure(Fault::kPartialWrite);
+  if (faults.partial_read.numerator > 0) effects->Configure(Fault::kPartialRead);
+  config_.sockets = faults;
+}
+
+void Host::SetLimits(const HostLimits& limits) {
+  FaultEffects* effects = world_->effects();
+  config_.limits = limits;
+  if (limits.descriptors < healthy_.descriptors) effects->Configure(Fault::kDescriptors);
+  if (limits.last_ephemeral_port < healthy_.last_ephemeral_port) {
+    effects->Configure(Fault::kPorts);
+  }
+  if (limits.max_backlog < healthy_.max_backlog) effects->Configure(Fault::kBacklog);
+  if (has_small_buffers()) effects->Configure(Fault::kSmallBuffers);
+  world_->FollowLimits(this);
+  if (process_ != nullptr) process_->descriptor_free()->Set();
 }
 
 void Host::SetClock(const ClockConfig& clock) {

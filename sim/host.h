@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 
+#include "runtime/event.h"
 #include "runtime/runtime.h"
 #include "runtime/scope.h"
 #include "sim/clock.h"
@@ -48,9 +49,14 @@ class Process {
   // Being destroyed by a crash: its sockets fall silent instead of saying goodbye.
   bool crashing() const { return crashing_; }
 
-  // Descriptors: false at the limit.
-  bool TakeDescriptor();
-  void ReturnDescriptor() { --descriptors_; }
+  // Descriptors: false at the limit. `again`: the same call, which has failed before.
+  bool TakeDescriptor(bool again = false);
+  void ReturnDescriptor() {
+    --descriptors_;
+    descriptor_free_.Set();
+  }
+  // Set when one has been returned since the last failure, or the limit has changed.
+  Event* descriptor_free() { return &descriptor_free_; }
   uint32_t descriptors() const { return descriptors_; }
 
  private:
@@ -60,7 +66,8 @@ class Process {
   const uint32_t incarnation_;
   bool crashing_ = false;
   uint32_t descriptors_ = 3;  // standard input, output and error
-  ReadyQueue parked_;         // of a paused process
+  Event descriptor_free_;
+  ReadyQueue parked_;  // of a paused process
   Executor executor_;
   SimClock clock_;
   ChoiceRandom random_;
@@ -111,8 +118,15 @@ class Host {
   // Changes the clocks from now on. A jump of the monotonic clock is impossible; its rate may
   // change.
   void SetClock(const ClockConfig& clock);
-  void SetSocketFaults(const SocketFaults& faults) { config_.sockets = faults; }
-  void SetLimits(const HostLimits& limits) { config_.limits = limits; }
+  void SetSocketFaults(const SocketFaults& faults);
+  // Sockets whose buffers nobody has set follow. What is tighter than what the host was made with
+  // is a fault: only that bites, however full a healthy host gets.
+  void SetLimits(const HostLimits& limits);
+  const HostLimits& healthy_limits() const { return healthy_; }
+  bool has_small_buffers() const {
+    return config_.limits.send_buffer_bytes < healthy_.send_buffer_bytes ||
+           config_.limits.receive_buffer_bytes < healthy_.receive_buffer_bytes;
+  }
   const HostConfig& config() const { return config_; }
 
   HostClock* clock() { return &clock_; }
@@ -130,6 +144,7 @@ class Host {
   World* const world_;
   const uint32_t id_;
   HostConfig config_;
+  const HostLimits healthy_;
   HostClock clock_;
   Chooser chooser_;
   PortTable ports_;

@@ -70,6 +70,46 @@ TEST_F(Hosts, ACrashDestroysEveryFrameAndResumesNone) {
   EXPECT_EQ(lab.bites(), Lab::Bites({{"crash", 1}}));
 }
 
+// Says goodbye as it is destroyed, as owners of connections do.
+struct Polite {
+  Polite(Stream* stream, int way) : stream(stream), way(way) {}
+  ~Polite() {
+    if (way == 0) (void)stream->ShutdownWrite();
+    if (way == 1) (void)stream->Close();
+    if (way == 2) stream->Abort();
+  }
+  Stream* const stream;
+  const int way;
+};
+
+Task<absl::StatusOr<bool>> HoldPolite(Clock* clock, Stream* stream, int way) {
+  Polite polite(stream, way);
+  (void)co_await clock->SleepFor(1h);
+  co_return true;
+}
+
+Task<absl::StatusOr<size_t>> ReadOnce(Stream* stream) {
+  std::byte buffer[16];
+  co_return co_await stream->Read(buffer);
+}
+
+TEST_F(Hosts, DestructorsThatSayGoodbyeSendNothingInACrash) {
+  for (int way = 0; way < 3; ++way) {
+    SCOPED_TRACE(way);
+    auto [near, far] = lab.Connect(client, server);
+    Job<bool> holding = client->Start(HoldPolite(client->runtime().clock, near, way));
+    Job<size_t> reading = server->Start(ReadOnce(far));
+    const size_t ends = lab.Count(TraceKind::kFin) + lab.Count(TraceKind::kReset);
+    client->Crash();
+    lab.Advance(1h);
+    EXPECT_FALSE(reading.done()) << "the peer is not told";
+    EXPECT_EQ(lab.Count(TraceKind::kFin) + lab.Count(TraceKind::kReset), ends);
+    server->Crash();
+    client->Restart();
+    server->Restart();
+  }
+}
+
 TEST_F(Hosts, ATaskThatIsReadyDiesInTheCrashToo) {
   int destroyed = 0;
   client->host()->Pause();
@@ -247,15 +287,20 @@ TEST_F(Hosts, APausedProcessCanCrashAndRestartPaused) {
 
 // --- Limits and buffers change ---
 
-TEST_F(Hosts, NewLimitsHoldForNewSockets) {
+TEST_F(Hosts, NewLimitsHoldForSocketsThatHaveNotSetTheirOwn) {
   auto [near, far] = lab.Connect(client, server);
+  auto [own, third] = lab.Connect(client, server, 81);
+  ASSERT_TRUE(own->SetSendBufferSize(999).ok());
   client->host()->SetLimits(WithBuffers(100, 200));
-  EXPECT_EQ(*near->SendBufferSize(), size_t{64 << 10});
+  EXPECT_EQ(*near->SendBufferSize(), 100u);
+  EXPECT_EQ(*near->ReceiveBufferSize(), 200u);
+  EXPECT_EQ(*far->SendBufferSize(), size_t{64 << 10});
+  EXPECT_EQ(*own->SendBufferSize(), 999u);
   auto [later, other] = lab.Connect(client, server);
   EXPECT_EQ(*later->SendBufferSize(), 100u);
   EXPECT_EQ(*later->ReceiveBufferSize(), 200u);
   EXPECT_EQ(*other->SendBufferSize(), size_t{64 << 10});
-  (void)far;
+  (void)third;
 }
 
 // --- Worlds end in any state ---

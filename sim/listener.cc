@@ -12,11 +12,9 @@
 namespace faultline::sim {
 namespace {
 
-constexpr Duration kDescriptorBackoff = 10ms;
-
-size_t BacklogOf(const Process& process, const ListenOptions& options) {
-  int most = process.host()->config().limits.max_backlog;
-  return static_cast<size_t>(std::min(std::max(options.backlog, 0), most) + 1);  // as Linux does
+size_t BacklogOf(const ListenOptions& options, const HostLimits& limits) {
+  int backlog = std::min(std::max(options.backlog, 0), limits.max_backlog);
+  return static_cast<size_t>(backlog + 1);  // as Linux does
 }
 
 }  // namespace
@@ -39,17 +37,19 @@ SimListener::SimListener(Process* process, const Endpoint& local, const ListenOp
 }
 
 SimListener::~SimListener() {
-  if (!process_->crashing()) {
-    (void)Close();
-    return;
-  }
-  if (accepting_ != nullptr) accepting_->listener = nullptr;
+  (void)Close();
+  if (accepting_ != nullptr) accepting_->listener = nullptr;  // in a crash
+}
+
+// In a crash destructors run: no byte may leave, and the host's table of ports goes as a whole.
+void SimListener::DieSilently() {
   for (TcpConnection* connection : std::exchange(half_open_, {})) connection->LeaveBacklog();
   for (TcpConnection* connection : std::exchange(queue_, {})) connection->LeaveBacklog();
 }
 
 absl::Status SimListener::Close() {
   if (std::exchange(closed_, true)) return absl::OkStatus();
+  if (process_->crashing()) return DieSilently(), absl::OkStatus();
   FAULTLINE_CHECK(accepting_ == nullptr) << "close with an accept pending: stop and await it first";
   process_->host()->ports()->listeners()->Remove(local_);
   process_->host()->ports()->RemoveUnixPath(local_);
@@ -59,10 +59,12 @@ absl::Status SimListener::Close() {
   return absl::OkStatus();
 }
 
-bool SimListener::Admit(TcpConnection* connection) {
-  if (half_open_.size() + queue_.size() >= BacklogOf(*process_, options_)) return false;
-  half_open_.push_back(connection);
-  return true;
+bool SimListener::HasRoomForSyn(const HostLimits& limits) const {
+  return half_open_.size() < BacklogOf(options_, limits) && HasRoomForAck(limits);
+}
+
+bool SimListener::HasRoomForAck(const HostLimits& limits) const {
+  return queue_.size() < BacklogOf(options_, limits);
 }
 
 void SimListener::Enqueue(TcpConnection* connection) {
@@ -85,16 +87,19 @@ std::unique_ptr<Stream> SimListener::TakeFirst() {
 }
 
 Task<absl::StatusOr<std::unique_ptr<Stream>>> SimListener::Accept() {
+  co_await TurnTaken();
   if (closed_) co_return absl::FailedPreconditionError("the listener is closed");
   FAULTLINE_CHECK(accepting_ == nullptr) << "one accept at a time";
   AcceptGuard guard(this);
+  bool starved = false;
   while (true) {
     if ((co_await CurrentStop()).stop_requested()) co_return absl::CancelledError("stop requested");
     absl::Status ready = co_await readable_.Wait();
     if (!ready.ok()) co_return ready;
-    if (process_->TakeDescriptor()) co_return TakeFirst();
-    absl::Status waited = co_await process_->clock()->SleepFor(kDescriptorBackoff);
-    if (!waited.ok()) co_return waited;
+    if (process_->TakeDescriptor(starved)) co_return TakeFirst();
+    starved = true;
+    absl::Status freed = co_await process_->descriptor_free()->Wait();
+    if (!freed.ok()) co_return freed;
   }
 }
 

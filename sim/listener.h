@@ -9,6 +9,7 @@
 
 #include "runtime/event.h"
 #include "runtime/network.h"
+#include "sim/config.h"
 
 namespace faultline::sim {
 
@@ -28,14 +29,20 @@ class SimListener final : public Listener {
   const StreamOptions& stream_options() const { return options_.stream; }
 
   // --- For the handshake ---
-  // A SYN has come: false if both queues together are full (the SYN is dropped, as Linux does).
-  bool Admit(TcpConnection* connection);
+  // As Linux has it, the SYN queue and the accept queue are bounded by the backlog, each for
+  // itself: a SYN is dropped when either is full, the last ACK of a handshake when the accept queue
+  // is.
+  bool HasRoomForSyn(const HostLimits& limits) const;
+  bool HasRoomForAck(const HostLimits& limits) const;
+  // A SYN has come, for which there is room.
+  void Admit(TcpConnection* connection) { half_open_.push_back(connection); }
   // The handshake is complete.
   void Enqueue(TcpConnection* connection);
   // It will not be.
   void Forget(TcpConnection* connection);
 
  private:
+  void DieSilently();
   std::unique_ptr<Stream> TakeFirst();
 
   Process* const process_;

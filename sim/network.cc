@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "runtime/errors.h"
+#include "runtime/wait.h"
 #include "sim/datagram.h"
 #include "sim/host.h"
 #include "sim/listener.h"
@@ -16,6 +17,13 @@ namespace {
 
 absl::Status ErrorAt(int error, const char* what, const Endpoint& where) {
   return ErrnoStatus(error, absl::StrCat(what, " ", where.ToString()));
+}
+
+// No ephemeral port is left: the doing of a fault if one has taken some away.
+void NotePortsUsedUp(Host* host) {
+  if (host->config().limits.last_ephemeral_port < host->healthy_limits().last_ephemeral_port) {
+    host->world()->effects()->Bite(Fault::kPorts);
+  }
 }
 
 // Tells the connection how a connect ended, whichever way its frame goes.
@@ -74,12 +82,13 @@ absl::StatusOr<Endpoint> SimNetwork::TakeLocalPort(const Endpoint& peer,
   std::optional<Endpoint> taken =
       host->ports()->TakeEphemeral(own, peer, host->config().limits, now, host->chooser());
   if (taken.has_value()) return *std::move(taken);
-  host->world()->effects()->Bite(Fault::kPorts);
+  NotePortsUsedUp(host);
   return ErrorAt(EADDRNOTAVAIL, "connect", peer);
 }
 
 Task<absl::StatusOr<std::unique_ptr<Stream>>> SimNetwork::Connect(Endpoint peer,
                                                                   ConnectOptions options) {
+  co_await TurnTaken();
   if ((co_await CurrentStop()).stop_requested()) co_return absl::CancelledError("stop requested");
   World* world = process_->host()->world();
   if (peer.family() == Endpoint::Family::kNone) co_return ErrorAt(EAFNOSUPPORT, "connect", peer);
@@ -133,7 +142,7 @@ absl::StatusOr<Endpoint> SimNetwork::TakeLocal(const BoundSockets<Socket>& socke
   std::optional<Endpoint> bound =
       PortTable::Resolve(sockets, local, v6_only, host->config().limits, host->chooser());
   if (!bound.has_value()) {
-    if (local.is_ip() && local.port() == 0) host->world()->effects()->Bite(Fault::kPorts);
+    if (local.is_ip() && local.port() == 0) NotePortsUsedUp(host);
     return ErrorAt(EADDRINUSE, what, local);
   }
   if (!process_->TakeDescriptor()) return ErrorAt(EMFILE, what, local);

@@ -69,6 +69,7 @@ class Path {
 
   // Everything that leaves takes `extra` longer. Zero ends it.
   void SetClog(Duration extra) { clog_ = extra; }
+  Duration clog() const { return clog_; }
   bool clogged() const { return clog_ != Duration::zero(); }
 
   // Datagrams are numbered as they leave; the receiver notes each as it is delivered. True if it

@@ -284,11 +284,10 @@ TEST(Soak, NoStormCorruptsHangsOrLeaks) {
     effects.Merge(outcome.effects);
   }
   EXPECT_GT(exchanges, 3000u);
-  for (Fault fault :
-       {Fault::kPartition, Fault::kOneWayPartition, Fault::kHold, Fault::kClog, Fault::kLoss,
-        Fault::kDuplication, Fault::kReordering, Fault::kCorruption, Fault::kBandwidth,
-        Fault::kCrash, Fault::kPause, Fault::kPartialWrite, Fault::kPartialRead, Fault::kReset,
-        Fault::kDescriptors, Fault::kBacklog, Fault::kSmallBuffers}) {
+  for (Fault fault : {Fault::kPartition, Fault::kOneWayPartition, Fault::kHold, Fault::kClog,
+                      Fault::kLoss, Fault::kReordering, Fault::kCorruption, Fault::kBandwidth,
+                      Fault::kCrash, Fault::kPause, Fault::kPartialWrite, Fault::kPartialRead,
+                      Fault::kReset, Fault::kDescriptors, Fault::kBacklog, Fault::kSmallBuffers}) {
     EXPECT_GT(effects.bites(fault), 0u) << FaultName(fault);
   }
 }

@@ -21,15 +21,7 @@ SimStream::SimStream(Process* process, TcpConnection* connection, int side)
   connection->AttachSocket(side, this);
 }
 
-SimStream::~SimStream() {
-  if (connection_ == nullptr) return;
-  if (process_->crashing()) {
-    FailPending(ECANCELED);  // frames die in any order: theirs may be destroyed after this
-    std::exchange(connection_, nullptr)->SilenceEnd(side_);
-  } else {
-    Abort();
-  }
-}
+SimStream::~SimStream() { Abort(); }
 
 TcpFlow& SimStream::out() const { return connection_->flow(side_); }
 TcpFlow& SimStream::in() const { return connection_->flow(1 - side_); }
@@ -92,7 +84,7 @@ bool SimStream::StartWrite(WriteOp* op) {
     return true;
   }
   if (TryWrite(op)) return Yielding(*op, &out());
-  process_->host()->world()->effects()->Bite(Fault::kSmallBuffers);
+  out().NoteFull();
   writing_ = op;
   out().SetWriterWaiting(true);
   return false;
@@ -161,6 +153,14 @@ bool SimStream::Yielding(const Transfer& op, TcpFlow* flow) {
 
 // --- Ends ---
 
+// In a crash destructors run, and may call anything here: no byte may leave.
+bool SimStream::DiesSilently() {
+  if (!process_->crashing()) return false;
+  FailPending(ECANCELED);  // frames die in any order: theirs may be destroyed after this
+  std::exchange(connection_, nullptr)->SilenceEnd(side_);
+  return true;
+}
+
 void SimStream::OnReset() {
   if (reading_ != nullptr && TryRead(reading_)) reading_ = nullptr;
   if (writing_ != nullptr && TryWrite(writing_)) writing_ = nullptr;
@@ -172,9 +172,10 @@ void SimStream::FailPending(int error) {
 }
 
 absl::Status SimStream::ShutdownWrite() {
+  if (connection_ == nullptr) return Error(ENOTCONN, "shutdown");
+  if (DiesSilently()) return absl::OkStatus();
   FAULTLINE_CHECK(writing_ == nullptr)
       << "half-close with a write pending: stop and await it first";
-  if (connection_ == nullptr) return Error(ENOTCONN, "shutdown");
   if (connection_->end(side_).reset) {
     return connection_->is_unix() ? absl::OkStatus() : Error(ENOTCONN, "shutdown");
   }
@@ -188,9 +189,9 @@ void SimStream::Leave() {
 }
 
 absl::Status SimStream::Close() {
+  if (connection_ == nullptr || DiesSilently()) return absl::OkStatus();
   FAULTLINE_CHECK(reading_ == nullptr && writing_ == nullptr)
       << "close with an operation pending: stop and await it first";
-  if (connection_ == nullptr) return absl::OkStatus();
   TcpConnection* connection = connection_;
   Leave();
   connection->CloseEnd(side_);
@@ -198,7 +199,7 @@ absl::Status SimStream::Close() {
 }
 
 void SimStream::Abort() {
-  if (connection_ == nullptr) return;
+  if (connection_ == nullptr || DiesSilently()) return;
   FailPending(ECANCELED);
   TcpConnection* connection = connection_;
   Leave();

@@ -2,8 +2,10 @@
 //
 // States of an end, as its owner sees them:
 //   open --ShutdownWrite--> half-closed --Close--> closed
-//   open or half-closed --RST received or time-out--> reset (the error is reported once, then end
-//   of stream and EPIPE) any --Close, Abort, destruction--> closed
+//   open or half-closed --RST received or time-out--> reset: what has arrived can be read, then
+//   every
+//     read fails with the error; the first write fails with it, later ones with EPIPE
+//   any --Close, Abort, destruction--> closed
 #ifndef FAULTLINE_SIM_STREAM_H_
 #define FAULTLINE_SIM_STREAM_H_
 
@@ -52,6 +54,7 @@ class SimStream final : public Stream {
   size_t Shorten(size_t size, bool write);
   bool Yielding(const Transfer& op, TcpFlow* flow);
   void FailPending(int error);
+  bool DiesSilently();
   void Leave();
   TcpFlow& out() const;
   TcpFlow& in() const;

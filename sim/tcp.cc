@@ -1,5 +1,6 @@
 #include "sim/tcp.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -42,9 +43,7 @@ TcpConnection::TcpConnection(World* world, Host* client, const Endpoint& local, 
              TcpFlow(this, 1, paths_[1], paths_[0], MssOf(world, plane), unix_)} {
   handshake_.connection = this;
   for (int side = 0; side < 2; ++side) {
-    const HostLimits& limits = ends_[side].host->config().limits;
-    flows_[side].SetSendBuffer(limits.send_buffer_bytes);
-    flows_[1 - side].SetReceiveBuffer(limits.receive_buffer_bytes);
+    FollowLimits(side, ends_[side].host->config().limits);
   }
 }
 
@@ -149,13 +148,13 @@ void TcpConnection::OnSynArrival() {
   if (!known && listener == nullptr) {
     world_->Record(TraceKind::kRefused, server.host->id(), id_);
     handshake_.stage = Stage::kRefusal;
-  } else if (!known && !listener->Admit(this)) {
-    world_->effects()->Bite(Fault::kBacklog);
-    world_->Record(TraceKind::kBacklogDrop, server.host->id(), id_);
+  } else if (!known && !listener->HasRoomForSyn(server.host->config().limits)) {
+    OnBacklogFull(listener->HasRoomForSyn(server.host->healthy_limits()));
     return AwaitRetry();
   } else {
     if (!known) {
       listener_ = listener;
+      listener->Admit(this);
       server.incarnation = server.host->incarnation();
       size_t receive_buffer = listener->stream_options().receive_buffer_bytes;
       if (receive_buffer != 0) flows_[0].SetReceiveBuffer(receive_buffer);
@@ -164,6 +163,20 @@ void TcpConnection::OnSynArrival() {
   }
   world_->events()->Schedule(
       &handshake_, paths_[1]->DepartSmall(world_->now(), flows_[1].chooser(), Choice::kLatency));
+}
+
+// The doing of a fault if there would have been room without it.
+void TcpConnection::OnBacklogFull(bool healthy_has_room) {
+  world_->Record(TraceKind::kBacklogDrop, ends_[1].host->id(), id_);
+  if (healthy_has_room) world_->effects()->Bite(Fault::kBacklog);
+}
+
+bool TcpConnection::DropsHandshakeAck() {
+  const Host* server = ends_[1].host;
+  if (listener_ == nullptr || !ends_[1].alive()) return false;
+  if (listener_->HasRoomForAck(server->config().limits)) return false;
+  OnBacklogFull(listener_->HasRoomForAck(server->healthy_limits()));
+  return true;
 }
 
 void TcpConnection::OnSynAckArrival() {
@@ -246,6 +259,11 @@ void TcpConnection::LeaveBacklog() {
 // --- Sockets ---
 
 int TcpConnection::TakeError(int side) { return std::exchange(ends_[side].error, 0); }
+
+void TcpConnection::FollowLimits(int side, const HostLimits& limits) {
+  flows_[side].FollowSendLimit(limits.send_buffer_bytes);
+  flows_[1 - side].FollowReceiveLimit(limits.receive_buffer_bytes);
+}
 
 void TcpConnection::FinishEnd(int side) {
   if (first_fin_ < 0) first_fin_ = side;

@@ -64,9 +64,18 @@ class TcpFlow final : public Actor {
   // The receiver is no more. A sender that waits for its window finds out by a probe (RFC 9293,
   // 3.8.6.1); one that has something under way finds out by that.
   void ProbeIfStuck();
+  // Something must wait for room: the doing of a fault if one has made the buffers small.
+  void NoteFull();
   // The writer waits for room (or no longer does).
   void SetWriterWaiting(bool waiting);
-  void SetSendBuffer(size_t bytes) { send_buffer_ = bytes; }
+  void SetSendBuffer(size_t bytes) {
+    send_buffer_ = bytes;
+    own_send_buffer_ = true;
+  }
+  // The host's limit has changed: counts for a buffer whose size nobody has set.
+  void FollowSendLimit(size_t bytes) {
+    if (!own_send_buffer_) send_buffer_ = bytes;
+  }
   size_t send_buffer() const { return send_buffer_; }
   bool fin_sent() const { return fin_sent_; }
   bool fin_queued() const { return fin_queued_; }
@@ -76,7 +85,13 @@ class TcpFlow final : public Actor {
   // Moves the first `size` unread bytes into `buffers`.
   void Read(std::span<const iovec> buffers, size_t size);
   void Discard();  // nobody will read what has arrived
-  void SetReceiveBuffer(size_t bytes) { receive_buffer_ = bytes; }
+  void SetReceiveBuffer(size_t bytes) {
+    receive_buffer_ = bytes;
+    own_receive_buffer_ = true;
+  }
+  void FollowReceiveLimit(size_t bytes) {
+    if (!own_receive_buffer_) receive_buffer_ = bytes;
+  }
   size_t receive_buffer() const { return receive_buffer_; }
   // Before any data: the window that the receiver announces in the handshake.
   void OpenWindow() { window_edge_ = advertised_ = receive_buffer_; }
@@ -143,7 +158,8 @@ class TcpFlow final : public Actor {
   void OnLost();
   bool Exhausted(const Segment& segment) const;
   void GiveUpFirst();
-  void Deliver(const Segment& segment);
+  void Deliver(const Segment& segment, uint64_t offset);
+  bool IsDuplicate(const Segment& segment, uint64_t offset) const;
   void DeliverData(const Segment& segment);
 
   void Acknowledge();
@@ -156,6 +172,7 @@ class TcpFlow final : public Actor {
   void OnForwardChange();
   void OnBackChange(Passage before);
   bool waiting() const { return writer_waiting_ || sent_ < written_; }
+  bool HasSmallBuffers() const;
 
   TcpConnection* const connection_;
   const int sender_;
@@ -175,6 +192,7 @@ class TcpFlow final : public Actor {
   bool fin_sent_ = false;
   bool writer_waiting_ = false;
   bool stopped_by_window_ = false;
+  bool own_send_buffer_ = false;  // its size was set
 
   // Wire.
   Ring<Segment> wire_;
@@ -193,6 +211,7 @@ class TcpFlow final : public Actor {
   uint64_t advertised_ = 0;
   size_t receive_buffer_ = 0;
   bool fin_received_ = false;
+  bool own_receive_buffer_ = false;
 };
 
 // One end of a connection.
@@ -247,6 +266,8 @@ class TcpConnection {
   void AbortEnd(int side);
   // The process died: no byte leaves.
   void SilenceEnd(int side);
+  // Buffers of `side` whose size nobody has set get that of `limits`.
+  void FollowLimits(int side, const HostLimits& limits);
   // The pending error of `side`, once.
   int TakeError(int side);
 
@@ -257,6 +278,9 @@ class TcpConnection {
 
   // --- Flows ---
   void OnHandshakeAck();
+  // The accept queue is full: the client believes to be connected, the server does not. The server
+  // sends SYN-ACK again and again, each of which is answered: modelled as the ACK's retransmission.
+  bool DropsHandshakeAck();
   void OnData(int receiver);
   void OnFin(int receiver);
   void OnReset(int receiver);
@@ -297,6 +321,7 @@ class TcpConnection {
   bool Passes(Path* path);
   bool Loses(Path* path);
   void OnSynArrival();
+  void OnBacklogFull(bool healthy_has_room);
   void OnSynAckArrival();
   void AwaitRetry();
   void OnRetry();

@@ -96,6 +96,15 @@ void TcpFlow::ProbeIfStuck() {
   if (sent_ < written_ && wire_.empty() && SenderAlive()) Push(0, kProbe);
 }
 
+bool TcpFlow::HasSmallBuffers() const {
+  return (!own_send_buffer_ && connection_->end(sender_).host->has_small_buffers()) ||
+         (!own_receive_buffer_ && connection_->end(1 - sender_).host->has_small_buffers());
+}
+
+void TcpFlow::NoteFull() {
+  if (HasSmallBuffers()) connection_->world()->effects()->Bite(Fault::kSmallBuffers);
+}
+
 void TcpFlow::SetWriterWaiting(bool waiting) {
   writer_waiting_ = waiting;
   if (waiting) ArmAckEvent();
@@ -113,7 +122,7 @@ void TcpFlow::Transmit() {
     Push(0, kFin);
   }
   bool stopped = sent_ < written_;
-  if (stopped && !stopped_by_window_) connection_->world()->effects()->Bite(Fault::kSmallBuffers);
+  if (stopped && !stopped_by_window_) NoteFull();
   stopped_by_window_ = stopped;
   if (stopped) ArmAckEvent();
 }
@@ -121,7 +130,7 @@ void TcpFlow::Transmit() {
 // Puts a segment on the wire. TCP delivers in order: one that would overtake waits for those before
 // it.
 void TcpFlow::Push(uint32_t bytes, uint8_t flags) {
-  if (direct_) return Deliver({now(), 0, bytes, flags, 0});
+  if (direct_) return Deliver({now(), 0, bytes, flags, 0}, delivered_);
   World* world = connection_->world();
   Path* path = forward_.path;
   Segment segment{now(), world->events()->NextSequence(), bytes, flags, 0};
@@ -184,7 +193,11 @@ void TcpFlow::Fire() {
   wire_.pop_front();
   first_loss_ = kInfiniteFuture;
   if (!wire_.empty()) ScheduleFirst();
-  Deliver(segment);
+  const uint64_t offset = delivered_;
+  const bool twice = (segment.bytes > 0 || (segment.flags & kFin) != 0) &&
+                     chooser_.Chance(Choice::kDuplicate, forward_.path->link().duplicate);
+  Deliver(segment, offset);
+  if (twice) Deliver(segment, offset);
 }
 
 // A sender whose segment is held for too long gives up, as if it were lost.
@@ -221,11 +234,7 @@ bool TcpFlow::LosesFirst(Passage passage) {
     effects->Bite(Fault::kCorruption);
     return true;
   }
-  if (chooser_.Chance(Choice::kDuplicate, link.duplicate)) {
-    effects->Bite(Fault::kDuplication);
-    connection_->world()->Record(TraceKind::kDuplicateDrop, forward_.path->to(), id());
-  }
-  return false;
+  return (first.flags & kHandshakeAck) != 0 && connection_->DropsHandshakeAck();
 }
 
 void TcpFlow::OnLost() {
@@ -277,7 +286,14 @@ void TcpFlow::OnForwardChange() {
 
 // --- The receiving end ---
 
-void TcpFlow::Deliver(const Segment& segment) {
+// `offset` is where its bytes stand in the flow. What has been delivered before is discarded, and
+// acknowledged again (RFC 9293, 3.10.7.4): for everything but data a second one says nothing new.
+void TcpFlow::Deliver(const Segment& segment, uint64_t offset) {
+  if (IsDuplicate(segment, offset)) {
+    connection_->world()->Record(TraceKind::kDuplicateDrop,
+                                 connection_->end(1 - sender_).host->id(), id(), segment.bytes);
+    return;
+  }
   if (segment.flags & kReset) return connection_->OnReset(1 - sender_);
   if (segment.flags & kHandshakeAck) return connection_->OnHandshakeAck();
   const TcpEnd& receiver = connection_->end(1 - sender_);
@@ -293,6 +309,11 @@ void TcpFlow::Deliver(const Segment& segment) {
     return connection_->OnFin(1 - sender_);
   }
   DeliverData(segment);
+}
+
+bool TcpFlow::IsDuplicate(const Segment& segment, uint64_t offset) const {
+  if (segment.bytes > 0) return offset + segment.bytes <= delivered_;
+  return (segment.flags & kFin) != 0 && fin_received_;
 }
 
 void TcpFlow::DeliverData(const Segment& segment) {

@@ -29,8 +29,8 @@ enum class TraceKind : uint8_t {
   kAccepted,         // taken from the backlog: connection
   kRefused,          // connection
   kConnectTimeout,   // connection
-  kBacklogDrop,      // SYN or handshake ACK dropped: connection
-  kSend,             // bytes written: flow, length, hash of the bytes
+  kBacklogDrop,      // SYN or last ACK of a handshake dropped: connection
+  kSend,             // bytes written: flow, hash of the bytes
   kDeliver,          // a segment reached its socket: flow, length
   kRetransmit,       // a packet was lost and comes again: flow, retries
   kDuplicateDrop,    // a duplicate was discarded: flow
@@ -39,22 +39,26 @@ enum class TraceKind : uint8_t {
   kRead,             // bytes read: flow, length
   kUserTimeout,      // nothing acknowledged for too long: flow
   kClose,            // connection, how
-  kDatagramSend,     // socket, length, hash
-  kDatagramDeliver,  // socket, length, hash
-  kDatagramDrop,     // socket, why
+  kDatagramSend,     // length, hash
+  kDatagramDeliver,  // length, hash
+  kDatagramDrop,     // length, why
   kBoot,             // process started: incarnation
   kCrash,            // incarnation
   kPause,
   kResume,
   kExit,         // the process's main task ended: incarnation
   kClockChange,  // what changed, by how much
-  kFault,        // a fault began or ended: family, which
+  kFault,        // a fault began or ended (kFaultBegins, kFaultEnds): family, which or how much
   kTimer,        // a timer fired: its place in the order of arming
   kMark,         // the scenario's own: a number and a value
   kCount,
 };
 
 std::string_view TraceKindName(TraceKind kind);
+
+// The detail of a kFault.
+inline constexpr uint8_t kFaultBegins = 1;
+inline constexpr uint8_t kFaultEnds = 2;
 
 struct TraceRecord {
   int64_t time_ns = 0;

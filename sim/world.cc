@@ -67,7 +67,9 @@ World::World(const WorldConfig& config)
     : config_(config),
       choices_(config.seed, config.record_on, config.replay_from),
       policy_(MakePolicy(config, &choices_)),
-      ready_(policy_.get()) {}
+      ready_(policy_.get()) {
+  for (const LinkConfig& link : config_.links) ConfigureFaultsOf(link);
+}
 
 // Processes first, all of them: what they leave behind still looks at both hosts.
 World::~World() {
@@ -179,7 +181,17 @@ Path* World::PathBetween(uint32_t from, uint32_t to, Plane plane) {
   return path;
 }
 
+// What a link does to packets beyond delaying them, whoever asked for it.
+void World::ConfigureFaultsOf(const LinkConfig& link) {
+  if (link.loss.numerator > 0) effects_.Configure(Fault::kLoss);
+  if (link.duplicate.numerator > 0) effects_.Configure(Fault::kDuplication);
+  if (link.reorder.numerator > 0) effects_.Configure(Fault::kReordering);
+  if (link.corrupt.numerator > 0) effects_.Configure(Fault::kCorruption);
+  if (link.bytes_per_second > 0) effects_.Configure(Fault::kBandwidth);
+}
+
 void World::SetLink(Plane plane, const LinkConfig& link) {
+  ConfigureFaultsOf(link);
   config_.links[static_cast<size_t>(plane)] = link;
   for (const auto& path : path_order_) {
     if (path->plane() == plane) path->SetLink(link);
@@ -187,6 +199,7 @@ void World::SetLink(Plane plane, const LinkConfig& link) {
 }
 
 void World::SetLink(uint32_t from, uint32_t to, Plane plane, const LinkConfig& link) {
+  ConfigureFaultsOf(link);
   PathBetween(from, to, plane)->SetLink(link);
 }
 
@@ -195,6 +208,7 @@ void World::EditLink(uint32_t from, uint32_t to, Plane plane,
   Path* path = PathBetween(from, to, plane);
   LinkConfig link = path->link();
   edit(&link);
+  ConfigureFaultsOf(link);
   path->SetLink(link);
 }
 
@@ -211,13 +225,16 @@ void World::ForEachPath(const Cut& cut, const std::function<void(Path*)>& visit)
   }
 }
 
+Fault World::FamilyOf(const Cut& cut) {
+  if (cut.how == Passage::kHold) return Fault::kHold;
+  return cut.symmetric ? Fault::kPartition : Fault::kOneWayPartition;
+}
+
 uint32_t World::Partition(const Cut& cut) {
-  Fault family = cut.how == Passage::kHold ? Fault::kHold
-                 : cut.symmetric           ? Fault::kPartition
-                                           : Fault::kOneWayPartition;
+  const Fault family = FamilyOf(cut);
   effects_.Configure(family);
   uint32_t id = static_cast<uint32_t>(cuts_.size());
-  Record(TraceKind::kFault, kNoHost, static_cast<uint64_t>(family), id, 1);
+  Record(TraceKind::kFault, kNoHost, static_cast<uint64_t>(family), id, kFaultBegins);
   cuts_.push_back(cut);
   ForEachPath(cut, [&cut](Path* path) { path->Block(cut.how, cut.symmetric); });
   return id;
@@ -226,14 +243,15 @@ uint32_t World::Partition(const Cut& cut) {
 void World::Heal(uint32_t partition) {
   FAULTLINE_CHECK(partition < cuts_.size() && cuts_[partition].has_value()) << "no such partition";
   Cut cut = *std::exchange(cuts_[partition], std::nullopt);
-  Record(TraceKind::kFault, kNoHost, 0, partition, 2);
+  Record(TraceKind::kFault, kNoHost, static_cast<uint64_t>(FamilyOf(cut)), partition, kFaultEnds);
   ForEachPath(cut, [&cut](Path* path) { path->Unblock(cut.how, cut.symmetric); });
 }
 
 void World::Clog(uint32_t from, uint32_t to, Plane plane, Duration extra) {
   effects_.Configure(Fault::kClog);
   Record(TraceKind::kFault, from, static_cast<uint64_t>(Fault::kClog),
-         static_cast<uint64_t>(extra.count()), static_cast<uint8_t>(to));
+         static_cast<uint64_t>(extra.count()),
+         extra == Duration::zero() ? kFaultEnds : kFaultBegins);
   PathBetween(from, to, plane)->SetClog(extra);
 }
 
@@ -242,6 +260,14 @@ void World::ResetConnections(uint32_t a, uint32_t b, Plane plane) {
   // From the end: a connection that is buried is replaced by the last one, which was visited
   // already.
   for (size_t i = connections_.size(); i > 0; --i) connections_[i - 1]->ResetIfBetween(a, b, plane);
+}
+
+void World::FollowLimits(const Host* host) {
+  for (const auto& connection : connections_) {
+    for (int side = 0; side < 2; ++side) {
+      if (connection->end(side).host == host) connection->FollowLimits(side, host->config().limits);
+    }
+  }
 }
 
 World::Located World::Locate(const Endpoint& address, Host* self) {

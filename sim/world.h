@@ -37,6 +37,7 @@
 #include "sim/config.h"
 #include "sim/effects.h"
 #include "sim/event_queue.h"
+#include "sim/fault_layers.h"
 #include "sim/path.h"
 #include "sim/policy.h"
 #include "sim/trace.h"
@@ -120,6 +121,8 @@ class World {
   // Resets every connection between the two hosts in `plane`, as a middlebox does: both ends get
   // ECONNRESET.
   void ResetConnections(uint32_t a, uint32_t b, Plane plane);
+  // The limits of `host` have changed: sockets whose buffers nobody has set follow them.
+  void FollowLimits(const Host* host);
 
   // --- For the parts of the simulation ---
 
@@ -128,6 +131,7 @@ class World {
   Choices* choices() { return &choices_; }
   FaultEffects* effects() { return &effects_; }
   const FaultEffects& effects() const { return effects_; }
+  FaultLayers* fault_layers() { return &fault_layers_; }
   Trace* trace() { return &trace_; }
   ReadyQueue* ready() { return &ready_; }
 
@@ -157,6 +161,8 @@ class World {
   Verdict Conclude(VerdictKind kind, absl::Status status, uint64_t events) const;
   std::optional<Verdict> Ended(uint64_t events);
   absl::Status DescribeDeadlock() const;
+  void ConfigureFaultsOf(const LinkConfig& link);
+  static Fault FamilyOf(const Cut& cut);
   bool Cuts(const Cut& cut, const Path& path) const;
   void ForEachPath(const Cut& cut, const std::function<void(Path*)>& visit);
   void ClearGraveyard();
@@ -164,6 +170,7 @@ class World {
   WorldConfig config_;
   Choices choices_;
   FaultEffects effects_;
+  FaultLayers fault_layers_;
   Trace trace_;
   EventQueue events_;
   std::unique_ptr<SchedulingPolicy> policy_;

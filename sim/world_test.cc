@@ -59,6 +59,42 @@ TEST(World, LivelockIsTurnsWithoutTime) {
   EXPECT_EQ(world.Run({}).kind, VerdictKind::kLivelock);
 }
 
+Task<void> ConnectForever(Network* network) {
+  while (true) (void)co_await network->Connect(Endpoint(), {});
+}
+
+TEST(World, ARetryThatFailsAtOnceIsALivelock) {
+  World world({.seed = 1, .max_turns_an_instant = 1000});
+  world.AddHost({.name = "host"})->Boot([](const Runtime& runtime) {
+    return ConnectForever(runtime.network);
+  });
+  EXPECT_EQ(world.Run({}).kind, VerdictKind::kLivelock);
+}
+
+// Has no descriptor left for whoever comes, and gives none back.
+Task<void> AcceptWithoutDescriptors(Network* network) {
+  auto listener = network->Listen(Endpoint::Ipv4Any(9), {});
+  (void)co_await (*listener)->Accept();
+}
+
+Task<void> ConnectAndRead(Network* network, Endpoint server) {
+  auto stream = co_await network->Connect(server, {});
+  std::byte byte[1];
+  if (stream.ok()) (void)co_await (*stream)->Read(byte);
+}
+
+TEST(World, EverybodyWaitingForADescriptorIsADeadlock) {
+  World world({.seed = 1});
+  HostConfig config{.name = "server"};
+  config.limits.descriptors = 4;  // the standard three, and the listener
+  Host* server = world.AddHost(config);
+  server->Boot([](const Runtime& runtime) { return AcceptWithoutDescriptors(runtime.network); });
+  world.AddHost({.name = "client"})->Boot([server](const Runtime& runtime) {
+    return ConnectAndRead(runtime.network, server->Address(Plane::kClient, 9));
+  });
+  EXPECT_EQ(world.Run({}).kind, VerdictKind::kDeadlock);
+}
+
 TEST(World, TimeIsBounded) {
   World world({.seed = 1});
   world.AddHost({.name = "host"})->Boot([](const Runtime& runtime) {

@@ -132,7 +132,8 @@ class EchoScenario final : public harness::Scenario {
                       .clients = {1},
                       .crashable = {0},
                       .replica_plane = false,
-                      .without = {sim::Fault::kPorts, sim::Fault::kSmallBuffers}});
+                      .without = {sim::Fault::kPorts, sim::Fault::kSmallBuffers,
+                                  sim::Fault::kDuplication, sim::Fault::kMtu}});
     FailWhenLate(&stage);
     sim::Verdict verdict = stage.Run({.until = 1h});
     stage.Count("right answers", answers.right);

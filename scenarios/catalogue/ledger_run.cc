@@ -29,12 +29,14 @@ std::string Text(std::string_view text) { return std::string(text); }
 
 }  // namespace
 
-void AddLedgerChoices(harness::ScenarioInfo* info) {
+void AddLedgerChoices(uint32_t replicas, harness::ScenarioInfo* info) {
   info->transports = {"tcp"};
   for (const auto& bug : ledger::LedgerBugCatalog()) {
+    if (replicas < bug.min_replicas) continue;
     info->bugs.push_back({Text(bug.name), Text(bug.what), Text(bug.origin)});
   }
   for (const auto& bug : message::TransportBugCatalog()) {
+    if (bug.needs_bad_peer) continue;  // replicas and clients keep to the protocol
     info->bugs.push_back({Text(bug.name), Text(bug.what), Text(bug.origin)});
   }
 }
@@ -104,6 +106,7 @@ sim::Latency LedgerRun::DrawLatency() {
 
 sim::FaultPlanConfig LedgerRun::FaultsBetween(Duration begin, Duration end) const {
   sim::FaultPlanConfig config;
+  config.without.assign(std::begin(sim::kDatagramFaults), std::end(sim::kDatagramFaults));
   config.begin = begin;
   config.end = end;
   for (uint32_t i = 0; i < shape_.replicas; ++i) config.replicas.push_back(i);

@@ -55,7 +55,8 @@ class TransportRun {
                        .replicas = {0},
                        .clients = {1, 2},
                        .replica_plane = false,
-                       .without = {sim::Fault::kCrash}});
+                       .without = {sim::Fault::kCrash, sim::Fault::kDuplication,
+                                   sim::Fault::kMtu}});  // no replicas that restart, no datagrams
     FailWhenLate();
     const sim::Verdict verdict = stage_.Run({.until = 1h});
     stage_.Count("messages received", checker_.messages());
