@@ -34,7 +34,6 @@ harness::ScenarioInfo Info(const char* name, const char* summary, const char* st
   info.story = story;
   info.default_faults = faults;
   info.default_scheduling = sim::Scheduling::kRandom;
-  AddLedgerChoices(&info);
   return info;
 }
 
@@ -45,7 +44,9 @@ class LedgerScenario final : public harness::Scenario {
   using Direct = RunReport (*)(LedgerRun* run);
 
   LedgerScenario(harness::ScenarioInfo info, const LedgerShape& shape, Direct direct)
-      : info_(std::move(info)), shape_(shape), direct_(direct) {}
+      : info_(std::move(info)), shape_(shape), direct_(direct) {
+    AddLedgerChoices(shape.replicas, &info_);
+  }
 
   const harness::ScenarioInfo& info() const override { return info_; }
 
@@ -56,7 +57,7 @@ class LedgerScenario final : public harness::Scenario {
   }
 
  private:
-  const harness::ScenarioInfo info_;
+  harness::ScenarioInfo info_;
   const LedgerShape shape_;
   const Direct direct_;
 };
@@ -238,12 +239,16 @@ void TellLie(uint64_t which, ledger::Observers told) {
       return told.connections->OnUnregistered(primary, backup, made_up, ledger::Digest{3, 4});
     case 6:
       return told.connections->OnWriterIdle(primary, made_up, 3);
+    case 7:
+      return told.replicas->OnAppended(1, 1'000'000);
+    case 8:
+      return told.clients->OnCompleted(nobodys, 1);
     default:
       return told.clients->OnIssued(nobodys, made_up);
   }
 }
 
-constexpr uint64_t kLies = 8;
+constexpr uint64_t kLies = 10;
 
 RunReport LieToCheckers(LedgerRun* run) {
   const uint64_t which = run->stage()->chooser()->Below(sim::Choice::kApplication, kLies);
@@ -341,9 +346,9 @@ std::unique_ptr<harness::Scenario> MakeCanaryScenario() {
   return Make(
       Info("canary", "must fail with every seed: the checkers are told a lie",
            "A healthy ledger; between 2 s and 10 s somebody tells the checkers something that "
-           "did not happen: an acknowledgement, a commit, a reply, a frame, the end of a "
-           "connection, a sleeping writer, a request that nobody answers. A run that passes "
-           "means that the checkers are blind.",
+           "did not happen: an acknowledgement, a commit, an entry of a backup, a reply, its "
+           "acceptance, a frame, the end of a connection, a sleeping writer, a request that "
+           "nobody answers. A run that passes means that the checkers are blind.",
            sim::FaultLevel::kNone),
       LedgerShape{}, &LieToCheckers);
 }

@@ -44,8 +44,8 @@ struct LedgerShape {
   Duration bound = 90s;   // from the end of the last fault to the end of the last client
 };
 
-// The transports and the planted bugs that every ledger scenario has.
-void AddLedgerChoices(harness::ScenarioInfo* info);
+// The transports of a ledger scenario with so many replicas, and the planted bugs that it can show.
+void AddLedgerChoices(uint32_t replicas, harness::ScenarioInfo* info);
 
 class LedgerRun {
  public:

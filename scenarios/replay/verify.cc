@@ -16,16 +16,20 @@
 namespace faultline::replay {
 namespace {
 
+// A run that hangs in another process only: it is ended, by SIGALRM.
+constexpr unsigned kSecondsInAnotherProcess = 600;
+
 // The child: this program again, silent.
 [[noreturn]] void ExecuteSelf(std::vector<char*> arguments) {
+  alarm(kSecondsInAnotherProcess);  // alarm(2): kept across execve
   const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
   dup2(null, STDOUT_FILENO);
   execv("/proc/self/exe", arguments.data());
   _exit(127);
 }
 
-// Runs this program with `flags`. A run that fails is as good as one that passes.
-absl::Status RunInAnotherProcess(const std::vector<std::string>& flags) {
+// Runs this program with `flags`. Gives whether it passed.
+absl::StatusOr<bool> RunInAnotherProcess(const std::vector<std::string>& flags) {
   std::vector<char*> arguments = {const_cast<char*>("replay")};
   for (const std::string& flag : flags) arguments.push_back(const_cast<char*>(flag.c_str()));
   arguments.push_back(nullptr);
@@ -36,7 +40,7 @@ absl::Status RunInAnotherProcess(const std::vector<std::string>& flags) {
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  if (WIFEXITED(status) && WEXITSTATUS(status) <= 1) return absl::OkStatus();
+  if (WIFEXITED(status) && WEXITSTATUS(status) <= 1) return WEXITSTATUS(status) == 0;
   return absl::InternalError(absl::StrCat(
       "the run in another process ended with ", WIFSIGNALED(status) ? "signal " : "exit code ",
       WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)));
@@ -90,7 +94,8 @@ class Verifier {
 
   absl::Status RunThird(std::vector<std::string> flags) {
     flags.push_back(absl::StrCat("--trace=", third_.path()));
-    if (absl::Status ran = RunInAnotherProcess(flags); !ran.ok()) return ran;
+    absl::StatusOr<bool> passed = RunInAnotherProcess(flags);
+    if (!passed.ok()) return passed.status();
     absl::StatusOr<TraceReader> expected = TraceReader::Open(first_.path());
     if (!expected.ok()) return expected.status();
     TraceComparison comparison(*std::move(expected));
@@ -98,8 +103,14 @@ class Verifier {
     if (!hash.ok()) return hash.status();
     result_.hashes[2] = *hash;
     Judge(3, comparison.Finish());
-    if (result_.differing_run != 0 || *hash == result_.hashes[0]) return absl::OkStatus();
-    return absl::InternalError("equal events, but the hashes of runs 1 and 3 differ");
+    if (result_.differing_run != 0) return absl::OkStatus();
+    if (*hash != result_.hashes[0]) {
+      return absl::InternalError("equal events, but the hashes of runs 1 and 3 differ");
+    }
+    if (*passed == result_.report.verdict.passed()) return absl::OkStatus();
+    return absl::InternalError(
+        absl::StrCat("equal events, but the verdicts differ: ", result_.report.verdict.ToString(),
+                     " and, in another ", "process, ", *passed ? "passed" : "failed"));
   }
 
   Verification result() const { return result_; }

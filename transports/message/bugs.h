@@ -6,8 +6,7 @@
 //   tcp::Connector connector(network, pool, {.connection = {.bugs = &bugs}});
 //
 // Readers and writers take a pointer to the switches. It is null in production: only the replay
-// program passes one. It is looked at where something rare happens (a partial write, the end of a
-// stream, a cancelled read), never a frame.
+// program passes one; null costs a predicted branch a frame and a write.
 #ifndef FAULTLINE_TRANSPORTS_MESSAGE_BUGS_H_
 #define FAULTLINE_TRANSPORTS_MESSAGE_BUGS_H_
 
@@ -33,9 +32,10 @@ struct TransportBugs {
 };
 
 struct TransportBugDescription {
-  std::string_view name;          // for --bug
-  std::string_view what;          // what the transport then does
-  std::string_view origin;        // where such a bug was real
+  std::string_view name;    // for --bug
+  std::string_view what;    // what the transport then does
+  std::string_view origin;  // where such a bug was real
+  bool needs_bad_peer;      // shows only if a peer ends within a frame, or sends too large a one
   bool TransportBugs::* enabled;  // its switch
 };
 

@@ -3,7 +3,8 @@
 // Offsets in comments and assertions count from the start of the frame. Requests and replies are
 // laid out as other speakers of this protocol lay them out; the rest is between our replicas.
 // Timestamps are nanoseconds of the sender's wall clock, from the Unix epoch; nothing depends on
-// them. An incarnation is a number that grows with every life of a process.
+// them. An incarnation is a number that tells one life of a process from all others; it has no
+// order.
 #ifndef FAULTLINE_TRANSPORTS_MESSAGE_FIELDS_H_
 #define FAULTLINE_TRANSPORTS_MESSAGE_FIELDS_H_
 

@@ -1,0 +1,101 @@
+// Goal: every scenario that the project ships runs, passes, and does what its story says; the
+// canary fails with every seed, and each of the checkers that it lies to is the one that notices.
+// Method: a few seeds of each; the invariants that the canary's runs name, over many seeds.
+#include "scenarios/catalogue/catalogue.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "scenarios/harness/registry.h"
+#include "scenarios/harness/scenario.h"
+
+namespace faultline::catalogue {
+namespace {
+
+constexpr std::string_view kCanary = "canary";
+
+const harness::Registry& AllScenarios() {
+  static const harness::Registry* const registry = [] {
+    auto* all = new harness::Registry;
+    AddAllScenarios(all);
+    return all;
+  }();
+  return *registry;
+}
+
+harness::RunReport Run(const harness::Scenario& scenario, uint64_t seed) {
+  return scenario.Run(harness::DefaultOptions(scenario.info(), seed), {});
+}
+
+const harness::Scenario& Named(std::string_view name) {
+  const harness::Scenario* found = AllScenarios().Find(name);
+  EXPECT_NE(found, nullptr) << name;
+  return *found;
+}
+
+// "invariant broken: fifo: ..." names fifo.
+std::string BrokenInvariant(const sim::Verdict& verdict) {
+  constexpr std::string_view kPrefix = "invariant broken: ";
+  const std::string text(verdict.status.message());
+  const size_t begin = text.find(kPrefix);
+  if (begin == std::string::npos) return text;
+  const size_t name = begin + kPrefix.size();
+  return text.substr(name, text.find(':', name) - name);
+}
+
+TEST(Catalogue, EveryScenarioPasses) {
+  size_t ran = 0;
+  for (const auto& scenario : AllScenarios().scenarios()) {
+    if (scenario->info().name == kCanary) continue;
+    for (uint64_t seed = 1; seed <= 5; ++seed) {
+      const harness::RunReport report = Run(*scenario, seed);
+      EXPECT_TRUE(report.verdict.passed())
+          << scenario->info().name << ", seed " << seed << ": " << report.verdict.ToString();
+      ++ran;
+    }
+  }
+  EXPECT_GE(ran, 50u);
+}
+
+// A scenario that strikes at a chosen place strikes there with every seed.
+TEST(Catalogue, DirectedFaultsBite) {
+  const std::pair<std::string_view, sim::Fault> kDirected[] = {
+      {"ledger-partition", sim::Fault::kPartition},  {"ledger-crash", sim::Fault::kCrash},
+      {"ledger-amnesia", sim::Fault::kCrash},        {"ledger-amnesia", sim::Fault::kPartition},
+      {"ledger-stalled-backup", sim::Fault::kPause}, {"ledger-slow-backup", sim::Fault::kBandwidth},
+      {"ledger-slow-client", sim::Fault::kSlow},
+  };
+  for (const auto& [name, fault] : kDirected) {
+    for (uint64_t seed = 1; seed <= 3; ++seed) {
+      EXPECT_GT(Run(Named(name), seed).effects.bites(fault), 0u) << name << ", seed " << seed;
+    }
+  }
+}
+
+TEST(Catalogue, TheCanaryNeverPassesAndEachOfItsLiesIsNoticed) {
+  std::set<std::string> noticed;
+  for (uint64_t seed = 1; seed <= 80; ++seed) {
+    const harness::RunReport report = Run(Named(kCanary), seed);
+    ASSERT_EQ(report.verdict.kind, sim::VerdictKind::kInvariant) << "seed " << seed;
+    noticed.insert(BrokenInvariant(report.verdict));
+  }
+  const std::set<std::string> expected = {
+      "calm",          "fifo",     "majority", "one-loss-notice", "registry",
+      "reply-matches", "same-log", "stands",   "writer-awake"};
+  EXPECT_EQ(noticed, expected);
+}
+
+// Without the lie the canary's world is healthy: what it fails by is the lie.
+TEST(Catalogue, ALedgerWithoutFaultsIsHealthy) {
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    harness::RunOptions options = harness::DefaultOptions(Named("ledger").info(), seed);
+    options.faults = sim::FaultLevel::kNone;
+    EXPECT_TRUE(Named("ledger").Run(options, {}).verdict.passed()) << "seed " << seed;
+  }
+}
+
+}  // namespace
+}  // namespace faultline::catalogue
