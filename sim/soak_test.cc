@@ -227,18 +227,26 @@ WorldConfig ConfigOf(uint64_t seed) {
   return config;
 }
 
-HostConfig HostOf(uint64_t seed) {
-  HostConfig config;
-  config.sockets = {.partial_write = {1, 10}, .partial_read = {1, 10}, .yield = {1, 10}};
+// What a fault has left of a healthy host's limits.
+HostLimits LimitsOf(uint64_t seed) {
+  HostLimits limits;
   if (seed % 2 == 0) {
-    config.limits.send_buffer_bytes = 5000;
-    config.limits.receive_buffer_bytes = 4000;
+    limits.send_buffer_bytes = 5000;
+    limits.receive_buffer_bytes = 4000;
   }
   if (seed % 5 == 0) {
-    config.limits.descriptors = 12;
-    config.limits.max_backlog = 1;
+    limits.descriptors = 12;
+    limits.max_backlog = 1;
   }
-  return config;
+  return limits;
+}
+
+Host* AddHost(World* world, uint64_t seed) {
+  HostConfig config;
+  config.sockets = {.partial_write = {1, 10}, .partial_read = {1, 10}, .yield = {1, 10}};
+  Host* host = world->AddHost(config);
+  host->SetLimits(LimitsOf(seed));
+  return host;
 }
 
 void Calm(World* world) {
@@ -255,7 +263,7 @@ Outcome RunStorm(uint64_t seed) {
   World world(ConfigOf(seed));
   std::vector<Endpoint> peers;
   for (uint32_t id = 0; id < kHosts; ++id) {
-    peers.push_back(world.AddHost(HostOf(seed))->Address(Plane::kClient, 80));
+    peers.push_back(AddHost(&world, seed)->Address(Plane::kClient, 80));
   }
   for (uint32_t id = 0; id < kHosts; ++id) {
     world.host(id)->Boot([&](const Runtime& runtime) {
