@@ -1,15 +1,24 @@
 // Ours: streams of runtime/epoll for bytes, connections of transports/tcp for frames, as users have
 // them: each frame that comes is a `Message` that may be kept, each batch is a `FrozenBatch` of
-// shared messages.
+// shared messages. By default, that is: small messages that are sent lie packed (BufferPacker), and
+// those that come share the receive buffer.
+//
+//   aligned   each message in a buffer of its own, at a multiple of 4096, at both ends
+//   threads   as by default, but the server has a second thread: its counts are atomic then. (The
+//             client has not: this process would not be known as one with one thread afterwards.)
 
-#include <algorithm>
+#include <atomic>
+#include <cstring>
 #include <memory>
+#include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "bench/tcp_workload.h"
+#include "runtime/buffer_packer.h"
 #include "runtime/check.h"
 #include "runtime/endpoint.h"
 #include "runtime/epoll/loop.h"
@@ -22,6 +31,30 @@
 namespace faultline::bench {
 namespace {
 
+struct Variant {
+  bool aligned = false;
+  bool threads = false;
+
+  tcp::ConnectionOptions connection() const { return {.reader = {.own_buffers = aligned}}; }
+};
+
+// A thread that does nothing but be there.
+class ParkedThread {
+ public:
+  ParkedThread() : thread_([this] { over_.wait(false); }) {}
+  ParkedThread(const ParkedThread&) = delete;
+  ParkedThread& operator=(const ParkedThread&) = delete;
+  ~ParkedThread() {
+    over_.store(true);
+    over_.notify_one();
+    thread_.join();
+  }
+
+ private:
+  std::atomic<bool> over_{false};
+  std::thread thread_;
+};
+
 constexpr size_t kReadBytes = size_t{256} << 10;  // as the peers read
 constexpr size_t kMax = message::kDefaultMaxMessageSize;
 
@@ -33,10 +66,14 @@ T Must(absl::StatusOr<T> result) {
 
 void Must(const absl::Status& status) { FAULTLINE_CHECK(status.ok()) << status; }
 
-std::vector<Frozen> Share(BufferPool* pool, const std::vector<std::byte>& wire, size_t size) {
+// As `MessageBuilder` makes them: from a packer, or each in a buffer of the pool.
+template <typename Source>
+std::vector<Frozen> Share(Source* source, const std::vector<std::byte>& wire, size_t size) {
   std::vector<Frozen> messages;
   for (size_t at = 0; at < wire.size(); at += size) {
-    messages.push_back(pool->Copy(std::span(wire).subspan(at, size)));
+    Unfrozen message = source->Allocate(size);
+    std::memcpy(message.data(), wire.data() + at, size);
+    messages.push_back(std::move(message).Freeze());
   }
   return messages;
 }
@@ -114,7 +151,7 @@ Task<void> CountFrames(tcp::Reader* reader, tcp::Writer* writer, BufferPool* poo
   }
 }
 
-Task<void> ServeFrames(Runtime runtime, const Load* load, const Announce* announce,
+Task<void> ServeFrames(Runtime runtime, Variant variant, const Load* load, const Announce* announce,
                        Counter* counter) {
   auto listener =
       Must(tcp::Listener::Listen(runtime.network, runtime.buffers, Endpoint::Ipv4Loopback(0), {}));
@@ -132,12 +169,15 @@ Task<void> ServeFrames(Runtime runtime, const Load* load, const Announce* announ
 
 std::unique_ptr<epoll::Loop> MakeLoop() { return Must(epoll::Loop::Create({})); }
 
+template <Variant kVariant>
 uint64_t Serve(const Load& load, const Announce& announce) {
+  std::optional<ParkedThread> other;
+  if (kVariant.threads) other.emplace();
   Counter counter(load);
   std::unique_ptr<epoll::Loop> loop = MakeLoop();
   loop->Run(load.content == Content::kBytes
                 ? ServeBytes(loop->runtime(), &load, &announce, &counter)
-                : ServeFrames(loop->runtime(), &load, &announce, &counter));
+                : ServeFrames(loop->runtime(), kVariant, &load, &announce, &counter));
   return counter.messages();
 }
 
@@ -221,11 +261,14 @@ Task<uint64_t> StreamFrames(tcp::Connection* connection, const Load* load,
   co_return rounds * load->round();
 }
 
-Task<void> DriveFrames(Runtime runtime, const Load* load, uint16_t port,
+Task<void> DriveFrames(Runtime runtime, Variant variant, const Load* load, uint16_t port,
                        const KeepGoing* keep_going, uint64_t* sent) {
-  const std::vector<Frozen> messages =
-      Share(runtime.buffers, MakeMessages(*load), load->message_bytes);
-  tcp::Connector connector(runtime.network, runtime.buffers, {});
+  BufferPacker packer(runtime.buffers);
+  const std::vector<std::byte> wire = MakeMessages(*load);
+  const std::vector<Frozen> messages = variant.aligned
+                                           ? Share(runtime.buffers, wire, load->message_bytes)
+                                           : Share(&packer, wire, load->message_bytes);
+  tcp::Connector connector(runtime.network, runtime.buffers, {.connection = variant.connection()});
   tcp::Connection connection = Must(co_await connector.Connect(Endpoint::Ipv4Loopback(port)));
   *sent = co_await (load->shape == Shape::kStream
                         ? StreamFrames(&connection, load, &messages, keep_going)
@@ -239,17 +282,25 @@ Task<void> DriveFrames(Runtime runtime, const Load* load, uint16_t port,
   FAULTLINE_CHECK(message::IsConnectionClosed(rest.status())) << rest.status();
 }
 
+template <Variant kVariant>
 uint64_t Drive(const Load& load, uint16_t port, const KeepGoing& keep_going) {
   uint64_t sent = 0;
   std::unique_ptr<epoll::Loop> loop = MakeLoop();
   loop->Run(load.content == Content::kBytes
                 ? DriveBytes(loop->runtime(), &load, port, &keep_going, &sent)
-                : DriveFrames(loop->runtime(), &load, port, &keep_going, &sent));
+                : DriveFrames(loop->runtime(), kVariant, &load, port, &keep_going, &sent));
   return sent;
+}
+
+template <Variant kVariant>
+constexpr Contestant Make(const char* name) {
+  return {name, &Serve<kVariant>, &Drive<kVariant>};
 }
 
 }  // namespace
 
-const Contestant kFaultline = {"faultline", &Serve, &Drive};
+const Contestant kFaultline = Make<Variant{}>("faultline");
+const Contestant kFaultlineAligned = Make<Variant{.aligned = true}>("faultline_aligned");
+const Contestant kFaultlineThreads = Make<Variant{.threads = true}>("faultline_threads");
 
 }  // namespace faultline::bench

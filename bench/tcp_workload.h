@@ -58,6 +58,9 @@ struct Contestant {
 extern const Contestant kBare;       // tcp_bare.cc
 extern const Contestant kAsio;       // asio_tcp.cc
 extern const Contestant kFaultline;  // tcp_faultline.cc
+// Variants of it, for frames.
+extern const Contestant kFaultlineAligned;
+extern const Contestant kFaultlineThreads;
 
 // `batch()` messages to send: valid frames, or any bytes. One behind the other.
 std::vector<std::byte> MakeMessages(const Load& load);
