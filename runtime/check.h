@@ -21,17 +21,19 @@ void SetCheckFailureNote(CheckFailureNote note);
 
 namespace internal {
 
+// The message lies on the heap: a stream among the locals would give each function that checks
+// something a large frame, and a canary to guard it.
 class CheckFailure {
  public:
-  CheckFailure(const char* file, int line, const char* condition);
+  [[gnu::cold]] CheckFailure(const char* file, int line, const char* condition);
   CheckFailure(const CheckFailure&) = delete;
   CheckFailure& operator=(const CheckFailure&) = delete;
   [[noreturn]] ~CheckFailure();
 
-  std::ostream& stream() { return message_; }
+  std::ostream& stream() { return *message_; }
 
  private:
-  std::ostringstream message_;
+  std::ostringstream* const message_;
 };
 
 // Gives both arms of the macro's conditional the type void.

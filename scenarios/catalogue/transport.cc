@@ -40,6 +40,7 @@ class TransportRun {
     limits_.excused = options.faults != sim::FaultLevel::kNone;
     connection_.bugs = &bugs_;
     connection_.reader.receive_buffer_bytes = size_t{512} << Draw(8);
+    connection_.reader.receive_buffer_max_bytes = connection_.reader.receive_buffer_bytes;
     connection_.reader.direct_bytes = size_t{1024} << Draw(5);
     server_ = world()->AddHost({.name = "server"});
     for (uint32_t i = 0; i < kClients; ++i) world()->AddHost({.name = "client"});

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "runtime/errors.h"
 #include "transports/message/frame_error.h"
+#include "transports/message/header_check.h"
 
 namespace faultline::message {
 namespace {
@@ -19,48 +20,61 @@ constexpr size_t kHeadBytes = 1024;
 // Two headers: room to go on behind the rest of one.
 constexpr size_t kMinReceiveBuffer = 2 * kHeaderSize;
 
+constexpr size_t AlignUp(size_t offset, size_t alignment) {
+  return (offset + alignment - 1) / alignment * alignment;
+}
+
 HeaderBytes HeaderOf(const std::byte* frame) { return HeaderBytes(frame, kHeaderSize); }
 
 }  // namespace
 
 FrameBuffer::FrameBuffer(BufferPool* pool, const FrameReaderOptions& options,
                          const TransportBugs* bugs)
-    : pool_(pool), options_(options), bugs_(bugs) {
+    : pool_(pool), options_(options), bugs_(bugs), wanted_(options.receive_buffer_bytes) {
   FAULTLINE_CHECK(options.receive_buffer_bytes >= kMinReceiveBuffer)
       << "a receive buffer of " << options.receive_buffer_bytes << " bytes";
 }
 
-std::span<const std::byte> FrameBuffer::Find(size_t max_message_size) {
-  if (__builtin_expect(Planted(bugs_, &TransportBugs::maximum_size_ignored), false)) {
-    max_message_size = SIZE_MAX;
-  }
-  if (lent_.size() != 0) lent_ = Unfrozen();
-  if (partial_.size() != 0) return FindPartial(max_message_size);
-  if (buffered() >= kHeaderSize) return FindBuffered(max_message_size);
-  return {};
-}
-
-std::span<const std::byte> FrameBuffer::FindBuffered(size_t max_message_size) {
+// What each frame passes through: inlined, and what is rare is not.
+[[gnu::always_inline]] inline std::span<const std::byte> FrameBuffer::FindBuffered(
+    size_t max_message_size) {
+  if (buffered() < kHeaderSize) return {};
   const std::byte* frame = buffer_.data() + begin_;
-  absl::Status valid = ValidateHeader(HeaderOf(frame), max_message_size);
-  if (!valid.ok()) return Fail(std::move(valid));
-  size_t size = SizeOf(HeaderOf(frame));
+  HeaderBytes header = HeaderOf(frame);
+  if (!internal::IsValidHeader(header, max_message_size)) {
+    return Fail(ValidateHeader(header, max_message_size));
+  }
+  size_t size = SizeOf(header);
   last_size_ = size;
   if (size > buffered()) {
     StartPartial(size);
     return {};
   }
-  valid = ValidateBody(HeaderOf(frame), {frame + kHeaderSize, size - kHeaderSize});
-  if (!valid.ok()) return Fail(std::move(valid));
+  std::span<const std::byte> body(frame + kHeaderSize, size - kHeaderSize);
+  if (!internal::IsValidBody(header, body)) return Fail(ValidateBody(header, body));
   begin_ += size;
   return {frame, size};
+}
+
+Frozen FrameBuffer::LendOrCopy(std::span<const std::byte> frame) {
+  if (lent_.size() != 0) return std::exchange(lent_, Unfrozen()).Freeze();
+  Unfrozen own = pool_->Allocate(frame.size());
+  std::memcpy(own.data(), frame.data(), frame.size());
+  return std::move(own).Freeze();
+}
+
+std::span<const std::byte> FrameBuffer::Find(size_t max_message_size) {
+  if (Planted(bugs_, &TransportBugs::maximum_size_ignored)) max_message_size = SIZE_MAX;
+  if (lent_.size() != 0) lent_ = Unfrozen();
+  if (partial_.size() != 0) return FindPartial(max_message_size);
+  return FindBuffered(max_message_size);
 }
 
 void FrameBuffer::StartPartial(size_t size) {
   partial_ = pool_->Allocate(size);
   partial_filled_ = buffered();
   std::memcpy(partial_.data(), buffer_.data() + begin_, partial_filled_);
-  begin_ = end_ = 0;
+  begin_ = end_;
 }
 
 std::span<const std::byte> FrameBuffer::FindPartial(size_t max_message_size) {
@@ -75,33 +89,61 @@ std::span<const std::byte> FrameBuffer::FindPartial(size_t max_message_size) {
 }
 
 std::span<const iovec> FrameBuffer::BeginRead(std::array<iovec, 2>* buffers) {
-  if (buffer_.size() == 0) buffer_ = pool_->Allocate(options_.receive_buffer_bytes);
-  MoveToFront();
-  iovec behind = {buffer_.data() + end_, ReadLimit() - end_};
+  MakeRoom();
+  iovec behind = {buffer_.data() + end_, ReadLimit()};
+  offered_ = behind.iov_len;
   if (partial_.size() == 0) {
     (*buffers)[0] = behind;
     return std::span(*buffers).first(1);
   }
   (*buffers)[0] = {partial_.data() + partial_filled_, partial_.size() - partial_filled_};
   (*buffers)[1] = behind;
+  offered_ += (*buffers)[0].iov_len;
   return *buffers;
 }
 
-// Leaves at most a part of a header: whole frames were given out, and of a longer part of a frame
-// `partial_` was made.
-void FrameBuffer::MoveToFront() {
-  size_t rest = buffered();
-  if (rest > 0 && begin_ > 0) {
-    size_t stale = Planted(bugs_, &TransportBugs::compaction_off_by_one) ? 1 : 0;
-    std::memmove(buffer_.data(), buffer_.data() + begin_ - stale, rest);
+// What was not given out goes where the next frame can be shared: to the front, once nobody shares
+// the buffer; behind the messages that do, as long as half of it is free; or to another buffer.
+void FrameBuffer::MakeRoom() {
+  size_t begin = AlignUp(begin_, kShareAlignment);
+  if (buffer_.size() < wanted_) {
+    MoveRestToNewBuffer();
+  } else if (buffer_.unshared()) {
+    MoveRest(buffer_.data(), 0);
+  } else if (begin + buffered() <= buffer_.size() / 2) {
+    MoveRest(buffer_.data(), begin);
+  } else {
+    MoveRestToNewBuffer();
   }
-  begin_ = 0;
-  end_ = rest;
 }
 
+void FrameBuffer::MoveRestToNewBuffer() {
+  Slab old = std::exchange(buffer_, Slab(pool_->Allocate(wanted_)));
+  MoveRest(old.data(), 0);
+}
+
+// It is at most a part of a header: whole frames were given out, and of a longer part of a frame
+// `partial_` was made.
+void FrameBuffer::MoveRest(std::byte* from, size_t to) {
+  size_t rest = buffered();
+  if (rest > 0 && from + begin_ != buffer_.data() + to) {
+    size_t stale = Planted(bugs_, &TransportBugs::compaction_off_by_one) && begin_ > 0 ? 1 : 0;
+    std::memmove(buffer_.data() + to, from + begin_ - stale, rest);
+  }
+  begin_ = to;
+  end_ = to + rest;
+}
+
+// How many bytes the next read may take into the receive buffer.
 size_t FrameBuffer::ReadLimit() const {
-  bool large = last_size_ >= options_.direct_bytes;
-  return large ? std::min(buffer_.size(), kHeadBytes) : buffer_.size();
+  size_t room = buffer_.size() - end_;
+  return ExpectsLarge() ? std::min(room, kHeadBytes - buffered()) : room;
+}
+
+bool FrameBuffer::ExpectsLarge() const {
+  size_t large = options_.direct_bytes;
+  if (!options_.own_buffers) large = std::max(large, buffer_.size() / 2);
+  return last_size_ >= large;
 }
 
 absl::Status FrameBuffer::OnRead(const absl::StatusOr<size_t>& read) {
@@ -115,6 +157,9 @@ absl::Status FrameBuffer::OnRead(const absl::StatusOr<size_t>& read) {
 }
 
 void FrameBuffer::Account(size_t bytes) {
+  if (bytes == offered_ && wanted_ < options_.receive_buffer_max_bytes) {
+    wanted_ = std::min(wanted_ * 2, options_.receive_buffer_max_bytes);
+  }
   size_t of_partial = std::min(bytes, partial_.size() - partial_filled_);
   partial_filled_ += of_partial;
   end_ += bytes - of_partial;
@@ -160,13 +205,15 @@ void FrameBuffer::Abandon() {
 
 void FrameBuffer::Forget() {
   partial_ = Unfrozen();
-  partial_filled_ = begin_ = end_ = 0;
+  partial_filled_ = 0;
+  begin_ = end_;
 }
 
 std::span<const std::byte> FrameBuffer::Fail(absl::Status status) {
   final_ = std::move(status);
   Forget();
-  buffer_ = Unfrozen();
+  buffer_ = Slab();
+  begin_ = end_ = 0;
   return {};
 }
 

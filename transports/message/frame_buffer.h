@@ -14,25 +14,31 @@
 
 #include <array>
 #include <cstddef>
-#include <cstring>
 #include <span>
-#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "runtime/check.h"
 #include "runtime/frozen.h"
 #include "transports/message/bugs.h"
+#include "transports/message/header.h"
 #include "transports/message/validate.h"
 
 namespace faultline::message {
 
 struct FrameReaderOptions {
-  // Of the receive buffer, taken from the pool with the first read and kept. At least 512; 64 KiB
-  // to 256 KiB are reasonable.
+  // Of the receive buffer, which comes from the pool with the first read. At least 512.
   size_t receive_buffer_bytes = size_t{64} << 10;
-  // After a frame of at least this many bytes the next one is expected to be large as well.
+  // What it grows to, by doubling, while reads fill it: then the kernel has more, and each call
+  // should take it. At most 1 MiB, if pools are to keep it.
+  size_t receive_buffer_max_bytes = size_t{256} << 10;
+  // After a frame of at least this many bytes, and of at least half a receive buffer if that is
+  // shared, the next one is expected to be large as well.
   size_t direct_bytes = size_t{16} << 10;
+  // Each message gets a buffer of its own, which starts at a multiple of 4096: for those who write
+  // messages to disk with direct I/O, or keep few out of many. Otherwise a message that was
+  // received whole, at a multiple of 8, is a part of the receive buffer, which lives as long as the
+  // last message in it (docs/decisions/received-messages-share-buffers.md).
+  bool own_buffers = false;
 };
 
 class FrameBuffer {
@@ -45,13 +51,20 @@ class FrameBuffer {
   // The next whole frame, valid, where it was received: until the next call of any method but
   // `Own`. Empty if there is none; if `final` is not OK, there will be none.
   std::span<const std::byte> Find(size_t max_message_size);
-  // The frame that `Find` has just returned, in a buffer of its own.
+  // The frame that `Find` has just returned, to be kept: a part of the receive buffer, or in a
+  // buffer of its own.
   Frozen Own(std::span<const std::byte> frame) {
-    if (lent_.size() != 0) return std::exchange(lent_, Unfrozen()).Freeze();
-    Unfrozen own = pool_->Allocate(frame.size());
-    std::memcpy(own.data(), frame.data(), frame.size());
-    return std::move(own).Freeze();
+    return IsShareable(frame) ? Share(frame) : LendOrCopy(frame);
   }
+  // The same for those who make something of it at once. Apart from each other, so that the likely
+  // one stays in registers.
+  bool IsShareable(std::span<const std::byte> frame) const {
+    return lent_.size() == 0 && !options_.own_buffers && OffsetOf(frame) % kShareAlignment == 0;
+  }
+  [[gnu::always_inline]] Frozen Share(std::span<const std::byte> frame) {
+    return buffer_.Share(OffsetOf(frame), frame.size());
+  }
+  Frozen LendOrCopy(std::span<const std::byte> frame);
   // How the stream ended; OK until then.
   const absl::Status& final() const { return final_; }
 
@@ -71,11 +84,20 @@ class FrameBuffer {
   void Abandon();
 
  private:
+  // What `Message` asks for: headers are read where they lie.
+  static constexpr size_t kShareAlignment = alignof(Header);
+
   size_t buffered() const { return end_ - begin_; }
   std::span<const std::byte> FindBuffered(size_t max_message_size);
   std::span<const std::byte> FindPartial(size_t max_message_size);
   void StartPartial(size_t size);
-  void MoveToFront();
+  size_t OffsetOf(std::span<const std::byte> frame) const {
+    return static_cast<size_t>(frame.data() - buffer_.data());
+  }
+  void MakeRoom();
+  void MoveRestToNewBuffer();
+  bool ExpectsLarge() const;
+  void MoveRest(std::byte* from, size_t to);
   size_t ReadLimit() const;
   void Account(size_t bytes);
   void OnEnd();
@@ -87,9 +109,11 @@ class FrameBuffer {
   BufferPool* pool_;
   FrameReaderOptions options_;
   const TransportBugs* bugs_;
-  Unfrozen buffer_;
+  Slab buffer_;
   size_t begin_ = 0;
   size_t end_ = 0;
+  size_t wanted_;       // size of the next receive buffer
+  size_t offered_ = 0;  // to the read that is pending
   Unfrozen partial_;
   size_t partial_filled_ = 0;
   Unfrozen lent_;         // `partial_`, once it is whole and `Find` has returned it

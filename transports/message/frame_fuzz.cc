@@ -67,6 +67,7 @@ Input Decode(std::span<const uint8_t> data) {
   uint8_t flags = take();
   Input input{.reseal = (flags & 1) != 0, .cancel = (flags & 2) != 0, .late = (flags & 4) != 0};
   input.options.receive_buffer_bytes = PickFrom(kBufferSizes, take());
+  input.options.receive_buffer_max_bytes = 2 * input.options.receive_buffer_bytes;
   input.max_message_size = PickFrom(kMaximums, take());
   input.options.direct_bytes = PickFrom(kDirect, take());
   input.pieces.resize(take() % 16);

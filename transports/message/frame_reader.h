@@ -5,29 +5,27 @@
 //     absl::StatusOr<Message> message = co_await reader.ReadMessage(max_message_size);
 //     if (!message.ok()) break;
 //     Handle(*message);
-//     while (auto next = reader.TryNext(max_message_size)) { ... }     // already here: no
-//     coroutine
+//     while (auto next = reader.TryNext(max_message_size)) { ... }  // already here: no coroutine
 //   }
 //
-// Those who need a message only while they look at it save its copy:
+// Those who need a message only while they look at it need not share it:
 //
-//     while (auto next = reader.TryNextView(max_message_size)) { ... }
+//     for (MessageView view; !(view = reader.TryNextView(max_message_size)).empty();) { ... }
 //
-//   }
-//
-// One read takes as many frames as the kernel has: they land in the receive buffer, and each is
-// copied once, into a buffer of its own. A frame of which only a part has arrived gets its own
-// buffer as soon as its header has been validated; the rest is read directly into that, and what
-// follows it, in the same system call, into the receive buffer. After a frame of at least
-// `direct_bytes` the next is expected to be large too: only its head is then read into the receive
-// buffer, so that a stream of large frames is not copied twice.
+// One read takes as many frames as the kernel has: they land in the receive buffer, and each
+// message is a part of it (docs/decisions/received-messages-share-buffers.md). A frame of which
+// only a part has arrived gets its own buffer as soon as its header has been validated; the rest is
+// read directly into that, and what follows it, in the same system call, into the receive buffer.
+// After a frame of at least `direct_bytes` the next is expected to be large too: only its head is
+// then read into the receive buffer, so that a stream of large frames is not copied.
 //
 // Invariants
-//  1. [begin_, end_) of the receive buffer is what has arrived and was not given out.
+//  1. [begin_, end_) of the receive buffer is what has arrived and was not given out. Messages that
+//     live may share what lies before `begin_`: nothing is written there before they are gone.
 //  2. `partial_` is empty, or its header is valid and all that has arrived lies in it: begin_ ==
-//     end_ == 0 whenever a read starts.
-//  3. A read starts only when no whole frame is buffered. So at most 255 bytes are ever moved to
-//     the front, and the end of the stream is clean if and only if nothing is buffered.
+//     end_ whenever a read starts.
+//  3. A read starts only when no whole frame is buffered. So at most 255 bytes are ever moved, and
+//     the end of the stream is clean if and only if nothing is buffered.
 //  4. `final_` is OK until the stream has ended; nothing is given out after that.
 //  5. Bytes are accounted for when the read that brought them completes. A cancelled read brought
 //     none; one that was cancelled too late brought what it reports. Either way nothing is lost.
@@ -130,10 +128,12 @@ class FrameReader {
   std::optional<absl::StatusOr<Message>> Next(size_t max_message_size) {
     std::optional<absl::StatusOr<Message>> next;
     std::span<const std::byte> frame = frames_.Find(max_message_size);
-    if (!frame.empty()) {
-      next.emplace(absl::in_place, AlreadyValidated(), frames_.Own(frame));
-    } else if (!frames_.final().ok()) {
-      next.emplace(frames_.final());
+    if (frame.empty()) {
+      if (!frames_.final().ok()) next.emplace(frames_.final());
+    } else if (frames_.IsShareable(frame)) {
+      next.emplace(absl::in_place, AlreadyValidated(), frames_.Share(frame));
+    } else {
+      next.emplace(absl::in_place, AlreadyValidated(), frames_.LendOrCopy(frame));
     }
     return next;
   }

@@ -35,7 +35,9 @@ std::vector<uint64_t> ReadCancelling(std::span<const std::byte> wire, size_t pie
   BufferPool pool;
   TaskRunner loop;
   auto [peer, stream] = MakeMemoryStreams(MemoryPipeOptions{.hold_completions = late});
-  FrameReader<Stream> reader(stream.get(), &pool, {.receive_buffer_bytes = buffer_bytes});
+  FrameReader<Stream> reader(
+      stream.get(), &pool,
+      {.receive_buffer_bytes = buffer_bytes, .receive_buffer_max_bytes = buffer_bytes});
   std::vector<uint64_t> tags;
   auto settle = [&](const absl::StatusOr<Message>& message) {
     if (message.ok()) tags.push_back(TagOf(*message));

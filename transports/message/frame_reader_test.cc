@@ -98,7 +98,8 @@ TEST(FrameReader, EveryPairOfCutsGivesTheSame) {
   std::vector<std::byte> wire = WireOf({0, 3});
   for (size_t first = 1; first < wire.size(); first += 13) {
     for (size_t second = 1; first + second < wire.size(); second += 7) {
-      Fixture f({.read_sizes = {first, second, testing::kNever}}, {.receive_buffer_bytes = 512});
+      Fixture f({.read_sizes = {first, second, testing::kNever}},
+                {.receive_buffer_bytes = 512, .receive_buffer_max_bytes = 512});
       f.Feed(wire);
       f.End();
       ASSERT_EQ(f.ReadAll(), OneTo(2)) << first << ", " << second;
@@ -113,8 +114,9 @@ TEST(FrameReader, PiecesOfEverySizeGiveTheSameWithEveryBuffer) {
   for (size_t buffer : {512, 513, 1000, 4096, 65536}) {
     for (size_t piece : {1, 7, 255, 256, 257, 1000, 4096, 65537}) {
       for (size_t direct : {256, 16384, 1 << 20}) {
-        Fixture f({.read_sizes = {piece}},
-                  {.receive_buffer_bytes = buffer, .direct_bytes = direct});
+        Fixture f({.read_sizes = {piece}}, {.receive_buffer_bytes = buffer,
+                                            .receive_buffer_max_bytes = buffer,
+                                            .direct_bytes = direct});
         f.Feed(wire);
         f.End();
         ASSERT_EQ(f.ReadAll(), OneTo(13)) << buffer << ", " << piece << ", " << direct;
@@ -251,14 +253,106 @@ TEST(FrameReader, MessagesOutliveTheReader) {
   for (uint64_t i = 0; i < 3; ++i) EXPECT_EQ(TagOf(kept[i]), i + 1);
 }
 
-TEST(FrameReader, BuffersStartAtMultiplesOf4096) {
-  Fixture f({.read_sizes = {500}});
+TEST(FrameReader, BuffersOfTheirOwnStartAtMultiplesOf4096) {
+  Fixture f({.read_sizes = {500}}, {.own_buffers = true});
   f.Feed(WireOf({300, 0, 5000}));
   for (int i = 0; i < 3; ++i) {
     Result message = f.Read();
     ASSERT_TRUE(message.ok());
     EXPECT_EQ(reinterpret_cast<uintptr_t>(message->frozen().data()) % kBufferAlignment, 0u);
   }
+}
+
+// Two reads a frame: what is larger than a read, and the rest of it.
+TEST(FrameReader, FramesThatCameInPiecesStartAtMultiplesOf4096) {
+  Fixture f({.read_sizes = {300, 100000}});
+  f.Feed(WireOf({5000, 20000}));
+  Result message = f.Read();
+  ASSERT_TRUE(message.ok());
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(message->frozen().data()) % kBufferAlignment, 0u);
+}
+
+TEST(FrameReader, WholeFramesAreGivenOutWhereTheyWereReceived) {
+  Fixture f;
+  f.Feed(WireOf({0, 744, 0}));
+  Message first = *f.Read();
+  Message second = **f.reader.TryNext(kMax);
+  Message third = **f.reader.TryNext(kMax);
+  EXPECT_EQ(second.frozen().data(), first.frozen().data() + 256);
+  EXPECT_EQ(third.frozen().data(), second.frozen().data() + 1000);
+}
+
+// A header is read where it lies: frames that came at odd places are copied; so is no frame that a
+// read begins with, however odd what came before it.
+TEST(FrameReader, EveryMessageIsAligned) {
+  for (size_t piece : {1, 100, 300, 1000, 100000}) {
+    Fixture f({.read_sizes = {piece}});
+    f.Feed(WireOf({1, 2, 3, 4, 5, 6, 7, 8, 9, 300, 0, 11}));
+    f.End();
+    std::vector<Message> kept;
+    for (Result message = f.Read(); message.ok(); message = f.Read()) {
+      EXPECT_EQ(reinterpret_cast<uintptr_t>(message->frozen().data()) % alignof(Header), 0u);
+      kept.push_back(*std::move(message));
+    }
+    ASSERT_EQ(kept.size(), 12u);
+    for (size_t i = 0; i < kept.size(); ++i) EXPECT_EQ(TagOf(kept[i]), i + 1) << piece;
+  }
+}
+
+// Messages are kept, all of them or some, while the reader reads on: none is written over.
+TEST(FrameReader, KeptMessagesStayAsTheyWere) {
+  std::vector<size_t> bodies;
+  for (size_t i = 0; i < 300; ++i) bodies.push_back(i % 7 == 0 ? 3000 : i * 37 % 200);
+  std::vector<std::byte> wire = WireOf(bodies);
+  for (size_t piece : {90, 700, 5000, 100000}) {
+    for (size_t buffer : {512, 1024, 4096, 65536}) {
+      for (size_t every : {1, 3, 50}) {
+        Fixture f({.read_sizes = {piece, 1 + piece / 3}},
+                  {.receive_buffer_bytes = buffer, .receive_buffer_max_bytes = buffer});
+        f.Feed(wire);
+        f.End();
+        std::vector<std::pair<uint64_t, Message>> kept;
+        uint64_t tag = 0;
+        for (Result message = f.Read(); message.ok(); message = f.Read()) {
+          ASSERT_EQ(TagOf(*message), ++tag) << piece << ", " << buffer;
+          if (tag % every == 0) kept.emplace_back(tag, *message);
+          if (kept.size() > 20) kept.erase(kept.begin() + static_cast<ptrdiff_t>(tag % 20));
+        }
+        ASSERT_EQ(tag, 300u);
+        for (const auto& [expected, message] : kept) ASSERT_EQ(TagOf(message), expected);
+      }
+    }
+  }
+}
+
+// A read that fills the buffer says that there is more: the next one takes twice as much.
+TEST(FrameReader, TheBufferGrowsWhileReadsFillIt) {
+  Fixture f({}, {.receive_buffer_bytes = 4096, .receive_buffer_max_bytes = 16384});
+  f.Feed(WireOf(std::vector<size_t>(16 + 32 + 64 + 64 + 1, 0)));
+  f.End();
+  EXPECT_EQ(f.ReadAll(), OneTo(177));
+  EXPECT_EQ(f.stream.reads(), 6u) << "4, 8, 16 and 16 KiB, the last frame, the end";
+}
+
+// Large frames too come several in a read, once the buffer has grown.
+TEST(FrameReader, LargeFramesShareABufferThatHasGrown) {
+  Fixture f;
+  f.Feed(WireOf(std::vector<size_t>(64, 65536 - 256)));
+  f.End();
+  EXPECT_EQ(f.ReadAll(), OneTo(64));
+  EXPECT_LE(f.stream.reads(), 64 / 4 + 6u);
+}
+
+// One message is kept: the reader goes on behind it, and later in another buffer.
+TEST(FrameReader, AKeptMessageCostsTheReaderNoRead) {
+  Fixture f({}, {.receive_buffer_max_bytes = 65536});
+  std::vector<std::byte> wire = WireOf(std::vector<size_t>(1024, 0));  // four buffers full
+  f.Feed(wire);
+  f.End();
+  Message kept = *f.Read();
+  EXPECT_EQ(f.ReadAll().size(), 1023u);
+  EXPECT_EQ(TagOf(kept), 1u);
+  EXPECT_EQ(f.stream.reads(), 5u) << "each takes a whole buffer; the end";
 }
 
 TEST(FrameReader, ACustomMaximumIsTheLimit) {

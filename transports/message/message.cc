@@ -15,6 +15,12 @@ bool IsAligned(const std::byte* data) {
   return std::align(alignof(Header), sizeof(Header), pointer, space) == data;
 }
 
+size_t FrameSize(size_t body_size) {
+  FAULTLINE_CHECK(body_size <= std::numeric_limits<uint32_t>::max() - kHeaderSize)
+      << "a body of " << body_size << " bytes";
+  return kHeaderSize + body_size;
+}
+
 }  // namespace
 
 absl::StatusOr<Message> Message::Parse(Frozen frame, size_t max_message_size) {
@@ -24,11 +30,11 @@ absl::StatusOr<Message> Message::Parse(Frozen frame, size_t max_message_size) {
   return Message(AlreadyValidated(), std::move(frame));
 }
 
-MessageBuilder::MessageBuilder(BufferPool* pool, size_t body_size) {
-  FAULTLINE_CHECK(body_size <= std::numeric_limits<uint32_t>::max() - kHeaderSize)
-      << "a body of " << body_size << " bytes";
-  frame_ = pool->Allocate(kHeaderSize + body_size);
-}
+MessageBuilder::MessageBuilder(BufferPool* pool, size_t body_size)
+    : frame_(pool->Allocate(FrameSize(body_size))) {}
+
+MessageBuilder::MessageBuilder(BufferPacker* packer, size_t body_size)
+    : frame_(packer->Allocate(FrameSize(body_size))) {}
 
 Message MessageBuilder::Seal() && {
   FAULTLINE_CHECK(CommandName(header_.command) != "unknown") << "a message has a command";

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "runtime/buffer_packer.h"
 #include "runtime/check.h"
 #include "runtime/frozen.h"
 #include "transports/message/fields.h"
@@ -104,6 +105,8 @@ class MessageBuilder {
  public:
   // `pool` is used here only. The body is at most 4 GiB - 257 bytes.
   explicit MessageBuilder(BufferPool* pool, size_t body_size = 0);
+  // Likewise: small messages lie packed, at multiples of 64 (buffer_packer.h).
+  explicit MessageBuilder(BufferPacker* packer, size_t body_size = 0);
 
   // `size`, `checksum` and `checksum_body` are filled in by `Seal`.
   Header& header() { return header_; }

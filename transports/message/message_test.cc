@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/buffer_packer.h"
 #include "runtime/frozen.h"
 #include "transports/message/frame_error.h"
 #include "transports/testing/samples.h"
@@ -32,6 +33,24 @@ TEST(Message, WhatWasSealedIsAccepted) {
     absl::StatusOr<Message> parsed = Message::Parse(message.frozen(), kMax);
     ASSERT_TRUE(parsed.ok()) << parsed.status();
     EXPECT_EQ(TagOf(*parsed), 9u);
+  }
+}
+
+TEST(Message, MayBePacked) {
+  BufferPool pool;
+  BufferPacker packer(&pool);
+  std::vector<Message> messages;
+  for (size_t body : {44, 0, 1000, 5000}) {
+    MessageBuilder builder(&packer, body);
+    builder.header().SetFields(RequestFields{.request = body});
+    std::memset(builder.body().data(), 7, body);
+    messages.push_back(std::move(builder).Seal());
+  }
+  EXPECT_EQ(messages[1].frozen().data(), messages[0].frozen().data() + 320);
+  for (const Message& message : messages) {
+    absl::StatusOr<Message> parsed = Message::Parse(message.frozen(), kMax);
+    ASSERT_TRUE(parsed.ok()) << parsed.status();
+    EXPECT_EQ(parsed->Fields<RequestFields>().request, parsed->body().size());
   }
 }
 

@@ -201,6 +201,7 @@ TEST(Tcp, EchoesInOrderAndEndsCleanly) { InBothWorlds(EchoServer, EchoClient, Ch
 TEST(Tcp, TinyReceiveBuffersChangeNothing) {
   Context context;
   context.options.reader.receive_buffer_bytes = 512;
+  context.options.reader.receive_buffer_max_bytes = 512;
   InBothWorlds(EchoServer, EchoClient, CheckEcho, context);
 }
 

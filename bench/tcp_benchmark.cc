@@ -1,0 +1,122 @@
+// TCP over loopback: ours beside a bare epoll loop and beside Asio, in the same run.
+//
+// The two ends of a connection are two processes with one thread each, for every contestant alike;
+// what they do is told in tcp_workload.h. Times are of the wall. `client_cpu` and `server_cpu` are
+// nanoseconds of the processor a message at each end, those of the kernel included.
+// docs/performance.md says how to read the figures.
+
+#include <benchmark/benchmark.h>
+#include <sys/resource.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "bench/bars.h"
+#include "bench/tcp_server_process.h"
+#include "bench/tcp_workload.h"
+#include "runtime/check.h"
+
+namespace faultline::bench {
+namespace {
+
+double OwnCpuNanoseconds() {
+  rusage used{};
+  getrusage(RUSAGE_SELF, &used);
+  return static_cast<double>(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1e9 +
+         static_cast<double>(used.ru_utime.tv_usec + used.ru_stime.tv_usec) * 1e3;
+}
+
+uint64_t StepOf(const Load& load) {
+  return load.shape == Shape::kPingPong ? kRoundTripsAtOnce : load.round();
+}
+
+// The first step, before the clock starts, fills buffers and caches.
+void Measure(benchmark::State& state, const Contestant& contestant, const Load& load) {
+  ServerProcess server(contestant, load);
+  const auto step = static_cast<int64_t>(StepOf(load));
+  const double cpu_before = OwnCpuNanoseconds();
+  const uint64_t sent =
+      contestant.drive(load, server.port(), [&] { return state.KeepRunningBatch(step); });
+  const double cpu = OwnCpuNanoseconds() - cpu_before;
+  const ServerProcess::Outcome outcome = server.Join();
+  FAULTLINE_CHECK(sent == outcome.messages) << sent << " sent, " << outcome.messages << " came";
+  FAULTLINE_CHECK(sent == static_cast<uint64_t>(state.iterations() + step));
+  state.SetItemsProcessed(state.iterations());
+  state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(load.message_bytes));
+  state.counters["client_cpu"] = cpu / static_cast<double>(sent);
+  state.counters["server_cpu"] = outcome.cpu_ns / static_cast<double>(sent);
+}
+
+constexpr const Contestant* kContestants[] = {&kBare, &kAsio, &kFaultline};
+// Measured for comparison; no bar is about them.
+constexpr const Contestant* kVariants[] = {&kFaultlineAligned, &kFaultlineThreads};
+
+std::string NameOf(const Load& load, const Contestant& contestant) {
+  return absl::StrCat(load.shape == Shape::kPingPong ? "PingPong" : "Stream", "/",
+                      load.content == Content::kBytes ? "bytes" : "frames", "/", load.message_bytes,
+                      "/", contestant.name);
+}
+
+// A frame has at least 256 bytes, its header.
+std::vector<Load> Loads() {
+  std::vector<Load> loads;
+  for (Shape shape : {Shape::kPingPong, Shape::kStream}) {
+    for (Content content : {Content::kBytes, Content::kFrames}) {
+      for (size_t size : {64, 256, 4096, 65536}) {
+        if (content == Content::kFrames && size < 256) continue;
+        loads.push_back({.shape = shape, .content = content, .message_bytes = size});
+      }
+    }
+  }
+  return loads;
+}
+
+void Register(const Load& load, const Contestant* contestant) {
+  auto* benchmark = benchmark::RegisterBenchmark(
+      NameOf(load, *contestant).c_str(),
+      [contestant, load](benchmark::State& state) { Measure(state, *contestant, load); });
+  benchmark->UseRealTime();
+}
+
+void Register() {
+  for (const Load& load : Loads()) {
+    for (const Contestant* contestant : kContestants) Register(load, contestant);
+    if (load.content != Content::kFrames || load.shape != Shape::kStream) continue;
+    for (const Contestant* variant : kVariants) Register(load, variant);
+  }
+}
+
+// --- Bars ---
+
+// Time of a round trip, or rate of a stream: ours by theirs.
+Bar Compare(const Measurements& seen, const Load& load, const Contestant& peer, double bound) {
+  const std::string ours = NameOf(load, kFaultline);
+  const std::string theirs = NameOf(load, peer);
+  const std::string name = absl::StrCat(ours, ", by ", peer.name);
+  if (load.shape == Shape::kPingPong) {
+    return AtMost(name, Quotient(seen.Nanoseconds(ours), seen.Nanoseconds(theirs)), bound,
+                  "of its time");
+  }
+  return AtLeast(name, Quotient(seen.ItemsPerSecond(ours), seen.ItemsPerSecond(theirs)), bound,
+                 "of its rate");
+}
+
+Bars Judge(const Measurements& seen) {
+  Bars bars;
+  for (const Load& load : Loads()) {
+    bars.push_back(Compare(seen, load, kBare, load.shape == Shape::kPingPong ? 1.10 : 0.95));
+    bars.push_back(Compare(seen, load, kAsio, 1));
+  }
+  return bars;
+}
+
+}  // namespace
+}  // namespace faultline::bench
+
+int main(int argc, char** argv) {
+  faultline::bench::Register();
+  return faultline::bench::Run(argc, argv, &faultline::bench::Judge);
+}
