@@ -3,10 +3,12 @@
 # Goal: each rule refuses what it is there to refuse, on the right line, and leaves alone what only looks like it.
 # Method: feed every rule small files, as if they lay in the checkout, through the same entry as lint_test.
 
+import os
 import sys
+import tempfile
 import unittest
 
-from lint import AllowList, lint
+from lint import AllowList, lint, lint_workspace
 from rules import RULES
 from source import SourceFile
 
@@ -141,6 +143,13 @@ INCLUDES = [
 ]
 
 
+# The rules without which the same seed need not mean the same run, and the folders of whatever decides in one.
+DETERMINISM = {"clock", "random", "thread", "unordered", "hash-iteration", "hash-value", "float", "address",
+               "pointer-key", "system-call"}
+DECIDING = ["sim/", "transports/message/", "transports/tcp/", "scenarios/ledger/", "scenarios/ledger/checkers/",
+            "scenarios/catalogue/", "scenarios/harness/"]
+
+
 def samples(table):
     return [line.split(None, 1) for line in table.strip().splitlines()]
 
@@ -180,6 +189,51 @@ class RulesTest(unittest.TestCase):
         for before in ['"\\""', "'\\''", "'\"'", "1'000", 'R"(")"', 'R"x(" )" )x"', "/* \" */", "u8\"'\""]:
             with self.subTest(before=before):
                 self.assertTrue(findings_of("clock", [("sim/a.cc", f"F({before}, absl::Now());")]))
+
+
+def planted_violations():
+    """Every sample of a rule of DETERMINISM: pairs of rule and text."""
+    planted = [(rule, code + "\n") for rule, code in samples(REFUSED) if rule in DETERMINISM]
+    return planted + [("hash-iteration", f"{declaration}\n{loop}\n") for declaration, loop in ITERATIONS]
+
+
+def own_allow_list():
+    with open(os.path.join(os.path.dirname(os.path.realpath(__file__)), "allow.txt"), encoding="utf-8") as handle:
+        return handle.read()
+
+
+class DeterminismTest(unittest.TestCase):
+    def test_every_rule_is_planted(self):
+        self.assertEqual({rule for rule, _ in planted_violations()}, DETERMINISM)
+
+    def test_each_violation_is_found_wherever_something_is_decided(self):
+        allow = own_allow_list()
+        for rule, text in planted_violations():
+            for folder in DECIDING:
+                for name in ["planted.h", "planted.cc"]:
+                    with self.subTest(rule=rule, text=text, file=folder + name):
+                        self.assertTrue(findings_of(rule, [(folder + name, text)], allow))
+
+    def test_a_checkout_with_violations_is_refused(self):
+        with tempfile.TemporaryDirectory() as root:
+            self.write(root, ".ci/lint/allow.txt", "")
+            for folder in DECIDING:
+                for number, (_, text) in enumerate(planted_violations()):
+                    self.write(root, f"{folder}planted{number}.cc", text)
+            findings, file_count = lint_workspace(root)
+        self.assertEqual(file_count, len(DECIDING) * len(planted_violations()))
+        for folder in DECIDING:
+            for number, (rule, _) in enumerate(planted_violations()):
+                file = f"{folder}planted{number}.cc:"
+                with self.subTest(rule=rule, file=file):
+                    self.assertTrue([f for f in findings if f.startswith(file) and f"[{rule}]" in f])
+
+    @staticmethod
+    def write(root, path, text):
+        full = os.path.join(root, path)
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        with open(full, "w", encoding="utf-8") as handle:
+            handle.write(text)
 
 
 class HashIterationTest(unittest.TestCase):

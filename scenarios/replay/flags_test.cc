@@ -39,8 +39,9 @@ TEST_P(Mistakes, AreNamed) {
 }
 
 constexpr char kAllNames[] =
-    "address-leak, process-leak, check-failure, crash, hang, deadlock, livelock, bound, "
-    "invariant, idle-fault, noisy";
+    "address-leak, process-leak, stack-leak, history-leak, assertion-leak, optimisation-leak, "
+    "allocator-leak, check-failure, crash, hang, deadlock, livelock, bound, invariant, idle-fault, "
+    "noisy";
 
 std::string UnknownScenario(const char* name, const char* nearest) {
   return absl::StrCat("--scenario: '", name, "' is none of ", kAllNames, "; did you mean ", nearest,

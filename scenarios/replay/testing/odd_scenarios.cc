@@ -1,8 +1,10 @@
 #include "scenarios/replay/testing/odd_scenarios.h"
 
+#include <malloc.h>
 #include <sys/types.h>
 #include <unistd.h>
 
+#include <cassert>
 #include <cstdio>
 #include <memory>
 #include <utility>
@@ -90,6 +92,35 @@ void LeakAddress(Stage* stage) {
 
 void LeakProcess(Stage* stage) { MarkLater(stage, static_cast<uint64_t>(getpid())); }
 
+void LeakStack(Stage* stage) {
+  int here = 0;
+  MarkLater(stage, reinterpret_cast<uintptr_t>(&here));
+}
+
+void LeakHistory(Stage* stage) {
+  static uint64_t runs = 0;
+  MarkLater(stage, ++runs);
+}
+
+// The second draw of its kind, or the first where the assertion is compiled away.
+void LeakAssertion(Stage* stage) {
+  assert(stage->chooser()->Below(sim::Choice::kApplication, 2) < 2);
+  MarkLater(stage, stage->chooser()->Below(sim::Choice::kApplication, uint64_t{1} << 62));
+}
+
+void LeakOptimisation(Stage* stage) {
+#if defined(__OPTIMIZE__)
+  MarkLater(stage, 1);
+#else
+  MarkLater(stage, 0);
+#endif
+}
+
+void LeakAllocator(Stage* stage) {
+  const auto block = std::make_unique<char[]>(20);
+  MarkLater(stage, malloc_usable_size(block.get()));
+}
+
 bool Chosen(Stage* stage) { return stage->options().seed % 3 == 0; }
 
 void FailCheck(Stage* stage) { FAULTLINE_CHECK(!Chosen(stage)) << "a check that fails on purpose"; }
@@ -139,6 +170,11 @@ void AddOddScenarios(harness::Registry* registry) {
   constexpr std::pair<const char*, OddScenario::Direct> kAll[] = {
       {"address-leak", &LeakAddress},
       {"process-leak", &LeakProcess},
+      {"stack-leak", &LeakStack},
+      {"history-leak", &LeakHistory},
+      {"assertion-leak", &LeakAssertion},
+      {"optimisation-leak", &LeakOptimisation},
+      {"allocator-leak", &LeakAllocator},
       {"check-failure", &FailCheck},
       {"crash", &Crash},
       {"hang", &Hang},
