@@ -75,6 +75,7 @@ bool Pipe::OnFrame(PipeHandler* handler, const message::Message& frame) {
 
 void Pipe::OnReadEnd(const absl::Status& status) {
   if (message::IsConnectionClosed(status)) {
+    ended_by_peer_ = !ending();
     Finish();
   } else {
     Fail(status);

@@ -83,6 +83,8 @@ class Pipe {
 
   bool finishing() const { return finishing_; }
   bool failed() const { return !status_.ok(); }
+  // The peer said goodbye before this side did.
+  bool ended_by_peer() const { return ended_by_peer_; }
   // No more frames are handed to anybody.
   bool ending() const { return finishing_ || failed(); }
   const absl::Status& status() const { return status_; }
@@ -125,6 +127,7 @@ class Pipe {
   GraceTimer grace_;
   MonotonicTime last_heard_;
   bool finishing_ = false;
+  bool ended_by_peer_ = false;
   absl::Status status_;
 };
 

@@ -49,6 +49,18 @@ absl::Status Validate(const ReplicaConfig& config) {
       return absl::InvalidArgumentError("the maximum message size is too small for an entry");
     }
   }
+  const size_t replica_frame = config.replicas.pipe.max_message_size;
+  if (replica_frame < config.clients.pipe.max_message_size + kEntryHeaderSize) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a frame between replicas must hold the largest of a client and ",
+                     kEntryHeaderSize, " bytes: an entry that is caught up on"));
+  }
+  if (replica_frame < config.catch_up.max_bytes + message::kHeaderSize) {
+    return absl::InvalidArgumentError("a frame between replicas must hold a chunk");
+  }
+  if (config.sessions.max_sessions < config.clients.max_connections) {
+    return absl::InvalidArgumentError("there must be a session for each client's connection");
+  }
   if (config.clients.pipe.queue_frames < config.sessions.window) {
     return absl::InvalidArgumentError("a client's queue must hold the replies of its window");
   }
@@ -70,7 +82,9 @@ Replica::Replica(const ReplicaConfig& config, const Runtime& runtime, const Repl
                                .observer = parts.observers.replicas,
                                .bugs = parts.bugs};
   if (is_primary()) {
-    primary_.emplace(config.replica_count(), config.sessions, config.catch_up, protocol);
+    const PrimaryLimits limits{
+        .sessions = config.sessions, .chunks = config.catch_up, .max_payload = MaxPayload(config)};
+    primary_.emplace(config.replica_count(), limits, protocol);
   } else {
     backup_.emplace(config.replica, config.replica_count(), config.catch_up_timeout,
                     config.catch_up, protocol);
@@ -190,7 +204,8 @@ void Replica::Release(Plane plane, Pipe* pipe) {
   if (!registered) return;
   if (pipe->peer().kind == Party::Kind::kReader) return;
   if (plane == Plane::kClients) {
-    primary_->OnClientLeft(pipe->peer().client, runtime_.clock->Now());
+    const bool goodbye = pipe->ended_by_peer() && !pipe->failed();
+    primary_->OnClientLeft(pipe->peer().client, goodbye, runtime_.clock->Now());
   } else if (primary_.has_value()) {
     primary_->OnBackupLost(pipe->peer().replica);
   } else {
@@ -259,8 +274,7 @@ absl::Status Replica::OnClientFrame(Pipe* pipe, const message::Message& frame) {
   if (pipe->peer().kind == Party::Kind::kReader) return OnReaderFrame(pipe, frame);
   if (frame.command() == Command::kRequest) {
     absl::Status taken = primary_->OnRequest(pipe->peer().client, frame, pipe->slot);
-    if (!absl::IsResourceExhausted(taken)) return taken;
-    pipe->Send(frames_.Reject(RejectReason::kOverloaded));
+    if (!absl::IsResourceExhausted(taken) && !absl::IsFailedPrecondition(taken)) return taken;
     pipe->Finish();
     return absl::OkStatus();
   }

@@ -112,6 +112,7 @@ class ClientRunner {
         client_.GiveUp(std::move(status));
         co_return;
       }
+      if (!client_.gave_up().ok()) co_return;
       if (!status.ok()) ++server_;
       if (clock()->Now() - started > config().reconnect.max) backoff.Reset();
       (void)co_await WithStop(&ending_, Sleep(backoff.Next(runtime_.random)));
