@@ -96,9 +96,9 @@ absl::Status Backup::Append(const Digest* parent, const EntryId& id,
                             std::span<const std::byte> payload) {
   absl::Status status = parent != nullptr ? log().AppendAfter(*parent, id, payload)
                                           : log().Append(id, payload).status();
-  if (status.ok() && parts_.observer != nullptr) {
-    parts_.observer->OnAppended(self_, log().last_op());
-  }
+  if (parts_.observer == nullptr) return status;
+  if (status.ok()) parts_.observer->OnAppended(self_, log().last_op());
+  if (absl::IsResourceExhausted(status)) parts_.observer->OnLogFull(self_, status);
   return status;
 }
 

@@ -32,6 +32,8 @@ struct PipeLimits {
 struct PlaneLimits {
   PipeLimits pipe{};
   size_t max_connections = 1024;  // handshakes included
+  // What waits to be written on all of them together, in bytes of memory.
+  size_t max_queued_bytes = size_t{256} << 20;
   size_t max_handshakes = 256;
   Duration handshake_grace = 10s;
   Duration silence = 3s;  // nothing received for so long: the connection is lost

@@ -86,7 +86,10 @@ absl::Status Primary::Refuse(const EntryId& id, const Digest& request, absl::Sta
 absl::Status Primary::Append(Session* session, const EntryId& id, const Digest& request,
                              std::span<const std::byte> payload, uint32_t slot) {
   absl::StatusOr<uint64_t> op = log().Append(id, payload);
-  if (!op.ok()) return Refuse(id, request, op.status());
+  if (!op.ok()) {
+    if (parts_.observer != nullptr) parts_.observer->OnLogFull(0, op.status());
+    return Refuse(id, request, op.status());
+  }
   if (id.number > session->last_number()) sessions_.Record(session, id.number, request, *op);
   if (parts_.observer != nullptr) parts_.observer->OnAppended(0, *op);
   if (planted(&LedgerBugs::reply_to_reused_slot)) slots_[*op] = slot;
@@ -151,6 +154,9 @@ absl::Status Primary::OnPrepareOk(ReplicaId backup, const PrepareOkFields& ok) {
       ok.primary_incarnation != parts_.frames->incarnation()) {
     return absl::InvalidArgumentError(
         absl::StrCat("an acknowledgement of op ", ok.op, " from another incarnation"));
+  }
+  if (ok.op > log().last_op() && parts_.observer != nullptr) {
+    parts_.observer->OnLogLost(backup, ok.op, log().last_op());
   }
   if (ok.op > log().last_op() || DigestFromWire(ok.digest) != log().chain(ok.op)) {
     return absl::DataLossError(absl::StrCat("replica ", int{backup}, " has another log at op ",

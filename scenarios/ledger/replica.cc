@@ -48,6 +48,9 @@ absl::Status Validate(const ReplicaConfig& config) {
     if (plane->pipe.max_message_size < 2 * message::kHeaderSize) {
       return absl::InvalidArgumentError("the maximum message size is too small for an entry");
     }
+    if (plane->max_queued_bytes < 2 * plane->pipe.max_message_size) {
+      return absl::InvalidArgumentError("a plane's queues must hold a frame of any size");
+    }
   }
   const size_t replica_frame = config.replicas.pipe.max_message_size;
   if (replica_frame < config.clients.pipe.max_message_size + kEntryHeaderSize) {
@@ -75,6 +78,8 @@ Replica::Replica(const ReplicaConfig& config, const Runtime& runtime, const Repl
               DrawIncarnation(runtime.entropy)),
       replicas_(parts.observers.connections, parts.bugs),
       clients_(parts.observers.connections, parts.bugs),
+      budgets_{ByteBudget(config.replicas.max_queued_bytes),
+               ByteBudget(config.clients.max_queued_bytes)},
       last_tick_(runtime.clock->Now()) {
   const ProtocolParts protocol{.log = parts.log,
                                .frames = &frames_,
@@ -318,10 +323,26 @@ bool Replica::ToSlot(uint32_t slot, Frozen frame) {
 }
 
 bool Replica::SendReply(Pipe* pipe, Frozen frame) {
-  if (pipe == nullptr) return false;
+  if (pipe == nullptr || pipe->ending()) return false;
+  if (pipe->outbox()->HasRoomFor(frame) && !budget(Plane::kClients)->HasRoomFor(MemoryOf(frame))) {
+    ShedLongestQueue(Plane::kClients);
+  }
   if (pipe->Send(std::move(frame))) return true;
   if (!pipe->ending()) pipe->Fail(absl::ResourceExhaustedError("it does not read its replies"));
   return false;
+}
+
+// Whoever reads least makes room for the others.
+void Replica::ShedLongestQueue(Plane plane) {
+  Pipe* longest = nullptr;
+  for (const auto& [serial, pipe] : registry(plane).live()) {
+    if (pipe->failed()) continue;
+    if (longest == nullptr || pipe->outbox()->held() > longest->outbox()->held()) longest = pipe;
+  }
+  if (longest == nullptr) return;
+  ++counters_.shed;
+  longest->Fail(absl::ResourceExhaustedError(absl::StrCat(
+      "too much waits to be written, most of it, ", longest->outbox()->held(), " bytes, here")));
 }
 
 // --- Background ---

@@ -51,7 +51,7 @@ class Stranger {
     batch.Add(std::move(frame));
     co_return co_await connection_->writer.SendBatch(&batch);
   }
-  // An append, or another operation under a header that says so.
+  // An append.
   Task<absl::Status> SendRequest(EntryId id, std::vector<std::byte> payload) {
     const Digest digest = DigestOfRequest(id, DigestOfBytes(payload));
     co_return co_await Send(frames_.Request(id, digest, payload));
@@ -85,6 +85,62 @@ class Stranger {
   const FrameMaker frames_;
   tcp::Connector connector_;
   std::optional<Dialed<tcp::Connection>> connection_;
+};
+
+// The other side: accepts at one address, says what a test wants.
+//
+//   FakeServer server(runtime, Party::Replica(1), 7);
+//   EXPECT_TRUE(server.Listen(address).ok());
+//   absl::StatusOr<Guest> guest = co_await server.Accept();      // has said its ping
+//   ... co_await guest->Send(server.frames().Pong({.sequence = guest->ping.sequence})) ...
+struct Guest {
+  tcp::Reader reader;
+  tcp::Writer writer;
+  Greeting ping{};
+
+  Task<absl::Status> Send(Frozen frame) {
+    FrozenBatch batch;
+    batch.Add(std::move(frame));
+    co_return co_await writer.SendBatch(&batch);
+  }
+  // Reads until the guest ends the connection; returns how.
+  Task<absl::Status> ReadToTheEnd() {
+    absl::Status status;
+    while (status.ok()) status = (co_await reader.ReadMessage(size_t{64} << 20)).status();
+    co_return status;
+  }
+};
+
+class FakeServer {
+ public:
+  // `runtime`'s parts outlive it.
+  FakeServer(const Runtime& runtime, const Party& self, uint64_t incarnation = 0)
+      : runtime_(runtime), frames_(runtime.buffers, {1, 0}, self, incarnation) {}
+
+  const FrameMaker& frames() const { return frames_; }
+
+  absl::Status Listen(const Endpoint& local) {
+    absl::StatusOr<tcp::Listener> listener =
+        tcp::Listener::Listen(runtime_.network, runtime_.buffers, local, {});
+    if (listener.ok()) listener_.emplace(*std::move(listener));
+    return listener.status();
+  }
+  Task<absl::StatusOr<tcp::Connection>> AcceptUnheard() { co_return co_await listener_->Accept(); }
+  Task<absl::StatusOr<Guest>> Accept() {
+    absl::StatusOr<tcp::Connection> connection = co_await listener_->Accept();
+    if (!connection.ok()) co_return connection.status();
+    auto halves = std::move(*connection).Split();
+    Guest guest{std::move(halves.first), std::move(halves.second)};
+    absl::StatusOr<message::Message> ping = co_await guest.reader.ReadMessage(message::kHeaderSize);
+    if (!ping.ok()) co_return ping.status();
+    guest.ping = ReadGreeting(*ping);
+    co_return std::move(guest);
+  }
+
+ private:
+  const Runtime runtime_;
+  const FrameMaker frames_;
+  std::optional<tcp::Listener> listener_;
 };
 
 }  // namespace faultline::ledger
