@@ -52,13 +52,30 @@ absl::Status Backup::OnPrepare(ReplicaId from, const message::Message& prepare, 
   acknowledge_ = true;
   if (fields.op == log().last_op() + 1) {
     const Digest parent = DigestFromWire(fields.parent);
+    if (DigestFromWire(fields.request_checksum) !=
+        DigestOfRequest(id, DigestOfBytes(prepare.body()))) {
+      return absl::DataLossError(absl::StrCat("a prepare of ", ToString(id), " that is not it"));
+    }
     if (absl::Status status = Append(&parent, id, prepare.body()); !status.ok()) return status;
-  } else if (fields.op == 0 || log().at(fields.op).id != id) {
-    return absl::DataLossError(
-        absl::StrCat("the primary has ", ToString(id), " at op ", fields.op));
+  } else if (absl::Status held = CheckHeld(fields, id); !held.ok()) {
+    return held;
   }
   LearnCommit(fields.commit);
   return absl::OkStatus();
+}
+
+// What the primary says about an entry that is held here is what is held.
+absl::Status Backup::CheckHeld(const PrepareFields& fields, const EntryId& id) const {
+  if (fields.op == 0) return absl::DataLossError("the primary has an entry at op 0");
+  const Entry held = log().at(fields.op);
+  if (held.id != id ||
+      DigestFromWire(fields.request_checksum) != DigestOfRequest(held.id, held.payload_digest)) {
+    return absl::DataLossError(absl::StrCat("the primary has another ", ToString(id), " at op ",
+                                            fields.op, ", where ", ToString(held.id),
+                                            " is held here"));
+  }
+  if (DigestFromWire(fields.parent) == log().chain(fields.op - 1)) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("the logs part before op ", fields.op));
 }
 
 // A prepare whose predecessors are missing is of no use. (Some planted bugs see that differently.)
@@ -79,16 +96,25 @@ absl::Status Backup::Append(const Digest* parent, const EntryId& id,
                             std::span<const std::byte> payload) {
   absl::Status status = parent != nullptr ? log().AppendAfter(*parent, id, payload)
                                           : log().Append(id, payload).status();
-  if (status.ok() && parts_.observer != nullptr) {
-    parts_.observer->OnAppended(self_, log().last_op());
-  }
+  if (parts_.observer == nullptr) return status;
+  if (status.ok()) parts_.observer->OnAppended(self_, log().last_op());
+  if (absl::IsResourceExhausted(status)) parts_.observer->OnLogFull(self_, status);
   return status;
 }
 
 absl::Status Backup::OnCommit(ReplicaId from, const CommitFields& commit) {
   if (from != 0) return NotFrom(from, "a commit");
+  absl::Status same = CheckCommitted(commit.commit, DigestFromWire(commit.digest));
+  if (!same.ok()) return same;
   LearnCommit(commit.commit);
   return absl::OkStatus();
+}
+
+// What is not held yet cannot be compared; it is when it comes.
+absl::Status Backup::CheckCommitted(uint64_t commit, const Digest& digest) const {
+  if (commit > log().last_op() || log().chain(commit) == digest) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("the logs part at op ", commit,
+                                          " or before, which the primary calls committed"));
 }
 
 void Backup::OnGreeting(ReplicaId from, const Greeting& greeting, MonotonicTime now) {

@@ -70,6 +70,8 @@ class Backup {
   Log& log() const { return *parts_.log; }
   bool planted(bool LedgerBugs::* bug) const { return Planted(parts_.bugs, bug); }
 
+  absl::Status CheckHeld(const message::PrepareFields& fields, const EntryId& id) const;
+  absl::Status CheckCommitted(uint64_t commit, const Digest& digest) const;
   absl::Status Append(const Digest* parent, const EntryId& id, std::span<const std::byte> payload);
   absl::Status AppendChunk(const message::CatchUpDataFields& fields, CatchUpBody body);
   void OnGap(const message::PrepareFields& fields, const EntryId& id,

@@ -149,6 +149,57 @@ TEST_F(BackupTest, CommitsWhatItHolds) {
   EXPECT_EQ(backup_.committed(), 2u) << "not what it does not hold";
 }
 
+// --- Digests ---
+
+TEST_F(BackupTest, ACommitOfAnotherLogIsFound) {
+  Connect(0, 0);
+  ASSERT_TRUE(Prepare(1).ok());
+  ASSERT_TRUE(Prepare(2).ok());
+  const auto commit = [this](uint64_t op, const Digest& digest) {
+    return backup_.OnCommit(0, CommitFields{.digest = ToWire(digest), .commit = op});
+  };
+  EXPECT_TRUE(commit(1, log_.chain(1)).ok());
+  EXPECT_EQ(commit(2, log_.chain(1)).code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(backup_.committed(), 1u) << "what is not the same is not committed here";
+  EXPECT_TRUE(commit(2, log_.chain(2)).ok());
+  EXPECT_EQ(backup_.committed(), 2u);
+}
+
+TEST_F(BackupTest, APreparedEntryIsComparedWithTheOneThatIsHeld) {
+  Connect(0, 0);
+  ASSERT_TRUE(Prepare(1).ok());
+  ASSERT_TRUE(Prepare(2).ok());
+  Log other;  // the same numbers, another payload at op 2
+  ASSERT_TRUE(other.Append({kAlice, 1}, Bytes("payload")).ok());
+  ASSERT_TRUE(other.Append({kAlice, 2}, Bytes("another")).ok());
+  const message::Message prepare = Parse(primary_frames_.Prepare(other, 2, 0));
+  EXPECT_EQ(backup_.OnPrepare(0, prepare, now_).code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(BackupTest, TheParentOfAHeldEntryIsCompared) {
+  Connect(0, 0);
+  ASSERT_TRUE(Prepare(1).ok());
+  ASSERT_TRUE(Prepare(2).ok());
+  Log other;  // the same entry at op 2, behind another one
+  ASSERT_TRUE(other.Append({kBob, 1}, Bytes("payload")).ok());
+  ASSERT_TRUE(other.Append({kAlice, 2}, Bytes("payload")).ok());
+  const message::Message prepare = Parse(primary_frames_.Prepare(other, 2, 0));
+  EXPECT_EQ(backup_.OnPrepare(0, prepare, now_).code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(BackupTest, ANewEntryIsTheOneThatItsClientAskedFor) {
+  Connect(0, 0);
+  Fill(&primary_log_, 1);
+  message::Message prepare = Parse(primary_frames_.Prepare(primary_log_, 1, 0));
+  message::Header header = prepare.header();
+  auto fields = header.Fields<message::PrepareFields>();
+  fields.request_checksum = {1, 2};
+  header.SetFields(fields);
+  prepare = message::MakeMessage(&pool_, header, prepare.body());
+  EXPECT_EQ(backup_.OnPrepare(0, prepare, now_).code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(log_.last_op(), 0u);
+}
+
 // --- Catching up ---
 
 TEST_F(BackupTest, AsksChunkByChunkOneAtATime) {

@@ -141,8 +141,11 @@ absl::Status Client::OnFrame(Pipe*, const message::Message& frame) {
 absl::Status Client::OnReply(const ReplyFields& reply) {
   const EntryId id{ClientFromWire(reply.client), reply.request};
   const Digest request = DigestFromWire(reply.request_checksum);
-  if (observers_.clients != nullptr) observers_.clients->OnReply(id_, {id, reply.op, request});
-  if (id.client != id_ || reply.op == 0 || id.number > last_sent_) {
+  const bool served = reply.status == message::ReplyStatus::kOk;
+  if (served && observers_.clients != nullptr) {
+    observers_.clients->OnReply(id_, {id, reply.op, request});
+  }
+  if (id.client != id_ || (reply.op == 0) == served || id.number > last_sent_) {
     return absl::DataLossError(absl::StrCat("a reply to ", ToString(id), ", op ", reply.op));
   }
   Pending* pending = Find(id.number);
@@ -150,8 +153,17 @@ absl::Status Client::OnReply(const ReplyFields& reply) {
   if (pending->request != request) {
     return absl::DataLossError(absl::StrCat("a reply to another ", ToString(id)));
   }
+  if (!served) return OnRefusal(id, reply.status);
   Complete(pending, reply.op);
   return absl::OkStatus();
+}
+
+// Entries follow each other without gaps: behind one that is not taken, no other can be.
+absl::Status Client::OnRefusal(const EntryId& id, message::ReplyStatus status) {
+  GiveUp(absl::FailedPreconditionError(
+      absl::StrCat("the ledger refused ", ToString(id), " (reply status ",
+                   static_cast<uint32_t>(status), "): it is too large, or the log is full")));
+  return gave_up_;
 }
 
 void Client::Complete(Pending* pending, uint64_t op) {

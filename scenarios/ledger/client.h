@@ -62,6 +62,7 @@ class Client final : private PipeHandler {
 
   // Adds an entry and returns its op. Errors: Cancelled, it is not known whether it was added;
   // AlreadyExists, PermissionDenied: the cluster does not want this client, now or ever;
+  // FailedPrecondition, it has refused one of its entries, after which none can follow;
   // InvalidArgument, the payload is too large. `client` outlives the call.
   Task<absl::StatusOr<uint64_t>> Append(Frozen payload);
 
@@ -91,6 +92,8 @@ class Client final : private PipeHandler {
   void Watch();
   // No connection will ever be made: everything that waits fails.
   void GiveUp(absl::Status reason);
+  // OK until then.
+  const absl::Status& gave_up() const { return gave_up_; }
 
  private:
   // One call of `Append` that waits for its reply. Leaves with the call's frame.
@@ -116,6 +119,7 @@ class Client final : private PipeHandler {
   absl::Status OnFrame(Pipe* pipe, const message::Message& frame) override;
   void OnFramesEnd(Pipe*) override {}
   absl::Status OnReply(const message::ReplyFields& reply);
+  absl::Status OnRefusal(const EntryId& id, message::ReplyStatus status);
   Greeting OwnGreeting(uint64_t attempt) const;
   Pending* Find(uint64_t number);
   void Issue(Ticket* ticket, const Frozen& payload);

@@ -2,6 +2,7 @@
 #ifndef FAULTLINE_SCENARIOS_LEDGER_CONFIG_H_
 #define FAULTLINE_SCENARIOS_LEDGER_CONFIG_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -31,6 +32,8 @@ struct PipeLimits {
 struct PlaneLimits {
   PipeLimits pipe{};
   size_t max_connections = 1024;  // handshakes included
+  // What waits to be written on all of them together, in bytes of memory.
+  size_t max_queued_bytes = size_t{256} << 20;
   size_t max_handshakes = 256;
   Duration handshake_grace = 10s;
   Duration silence = 3s;  // nothing received for so long: the connection is lost
@@ -43,7 +46,11 @@ struct ReplicaConfig {
   std::vector<Endpoint> peers{};
   message::Uint128 cluster{1, 0};
 
-  PlaneLimits replicas{.max_connections = 32, .max_handshakes = 16};
+  // The largest frame of a client fits into the plane of the replicas as an entry of catch-up data.
+  PlaneLimits replicas{
+      .pipe = {.max_message_size = PipeLimits().max_message_size + kEntryHeaderSize},
+      .max_connections = 32,
+      .max_handshakes = 16};
   PlaneLimits clients{.silence = 60s};
 
   Duration heartbeat = 100ms;  // pings to the other replicas
@@ -58,12 +65,27 @@ struct ReplicaConfig {
   uint8_t replica_count() const { return static_cast<uint8_t>(peers.size()); }
 };
 
+// A client that was cut off keeps its session for a while: there are more of them than connections.
+inline constexpr size_t kSessionsPerConnection = 4;
+// Sets how many clients may be connected at a time, and what follows from it.
+inline void SetMaxClients(size_t count, ReplicaConfig* config) {
+  config->clients.max_connections = count;
+  config->sessions.max_sessions = count * kSessionsPerConnection;
+  config->sessions.max_empty = count;
+}
+
 // Errors: InvalidArgument, naming what is wrong.
 absl::Status Validate(const ReplicaConfig& config);
 
-// The largest payload of an entry that fits into every frame that carries it, in bytes.
+// The largest payload of an entry that fits into every frame that carries it, in bytes: a request,
+// a prepare, catch-up data.
 inline size_t MaxPayload(size_t max_message_size) {
-  return max_message_size - message::kHeaderSize - 32;
+  return max_message_size - message::kHeaderSize - kEntryHeaderSize;
+}
+// The same for an entry that has to pass through both planes. The primary refuses larger ones.
+inline size_t MaxPayload(const ReplicaConfig& config) {
+  return MaxPayload(
+      std::min(config.clients.pipe.max_message_size, config.replicas.pipe.max_message_size));
 }
 
 }  // namespace faultline::ledger

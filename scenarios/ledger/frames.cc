@@ -29,7 +29,7 @@ struct EntryHeader {
   uint64_t number = 0;
   uint64_t payload_size = 0;
 };
-static_assert(sizeof(EntryHeader) == 32);
+static_assert(sizeof(EntryHeader) == kEntryHeaderSize);
 
 Role RoleOf(const Party& party) {
   switch (party.kind) {
@@ -155,6 +155,14 @@ Frozen FrameMaker::Reply(const EntryId& id, const Digest& request, uint64_t op,
                           .op = op,
                           .commit = commit,
                           .request = id.number});
+}
+
+Frozen FrameMaker::Refusal(const EntryId& id, const Digest& request) const {
+  return Make(ReplyFields{.request_checksum = ToWire(request),
+                          .context = {},
+                          .client = ToWire(id.client),
+                          .request = id.number,
+                          .status = message::ReplyStatus::kRefused});
 }
 
 Frozen FrameMaker::Reject(message::RejectReason reason) const {

@@ -47,6 +47,9 @@ Greeting ReadGreeting(const message::Message& greeting);
 // The same at both ends of a connection. `ping` is the one that opened it.
 ConnectionId ConnectionIdOf(const Greeting& ping, ReplicaId acceptor);
 
+// In front of each entry in the body of catch-up data, in bytes: client 16, number 8, size 8.
+inline constexpr size_t kEntryHeaderSize = 32;
+
 // How much one frame of catch-up data carries: at least one entry, else at most this.
 struct ChunkLimits {
   uint64_t max_entries = 256;
@@ -70,6 +73,8 @@ class FrameMaker {
   Frozen Request(const EntryId& id, const Digest& request,
                  std::span<const std::byte> payload) const;
   Frozen Reply(const EntryId& id, const Digest& request, uint64_t op, uint64_t commit) const;
+  // To a request that will never be served: a reply with the status kRefused, and no op.
+  Frozen Refusal(const EntryId& id, const Digest& request) const;
   Frozen Reject(message::RejectReason reason) const;
 
   // The entry at `op` of `log`.

@@ -24,9 +24,10 @@
 
 namespace faultline::ledger {
 
+// Together they bound the memory of a log: 72 bytes for each entry, and 4/3 of the payloads.
 struct LogLimits {
-  uint64_t max_entries = uint64_t{1} << 26;
-  uint64_t max_payload_bytes = uint64_t{8} << 30;
+  uint64_t max_entries = uint64_t{1} << 24;
+  uint64_t max_payload_bytes = uint64_t{2} << 30;
 };
 
 // One entry as it stands in a log. `payload` is valid as long as the log lives.
@@ -70,6 +71,7 @@ class Log {
     const std::byte* payload = nullptr;
     size_t payload_size = 0;
   };
+  static_assert(sizeof(Record) == 72, "as LogLimits says");
   static constexpr size_t kRecordsPerChunk = 1024;
   static constexpr size_t kSegmentBytes = size_t{1} << 20;
 

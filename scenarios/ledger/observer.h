@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "runtime/endpoint.h"
 #include "scenarios/ledger/log.h"
 #include "scenarios/ledger/types.h"
 
@@ -61,6 +62,11 @@ class ReplicaObserver {
   virtual void OnCommitted(ReplicaId, uint64_t /*op*/) {}
   // The primary has shaken hands with this incarnation of a backup.
   virtual void OnBackupAdmitted(ReplicaId /*backup*/, uint64_t /*incarnation*/) {}
+  // The primary has met a backup that holds the log up to `held`, further than itself: it must have
+  // been started anew, which it must not.
+  virtual void OnLogLost(ReplicaId /*backup*/, uint64_t /*held*/, uint64_t /*own*/) {}
+  // The log of this replica takes no more: an entry was refused.
+  virtual void OnLogFull(ReplicaId, const absl::Status&) {}
   // The primary is about to tell the client that the entry at `op` stands.
   virtual void OnAcknowledged(uint64_t /*op*/, const EntryId&) {}
 };
@@ -69,6 +75,10 @@ class ConnectionObserver {
  public:
   virtual ~ConnectionObserver() = default;
 
+  // `self` could not connect to `server`, or was turned away there. It will try again, unless its
+  // own status says that this is for ever.
+  virtual void OnDialFailed(const Party& /*self*/, const Endpoint& /*server*/,
+                            const absl::Status&) {}
   // `self` has shaken hands with `peer`.
   virtual void OnConnected(const Party& /*self*/, const Party& /*peer*/, const ConnectionId&) {}
   // `self` treats the connection as lost; OK if it ended in good order.

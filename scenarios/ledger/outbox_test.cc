@@ -110,6 +110,50 @@ TEST_F(OutboxTest, TellsWhenThereIsRoom) {
   EXPECT_TRUE(woken);
 }
 
+// --- The budget ---
+
+TEST_F(OutboxTest, ABudgetBoundsWhatAllHoldTogether) {
+  ByteBudget budget(3 * 4096);
+  Outbox first(10, 1 << 20, &budget), second(10, 1 << 20, &budget);
+  EXPECT_TRUE(first.TryPush(Frame(256)));
+  EXPECT_TRUE(first.TryPush(Frame(4096)));
+  EXPECT_TRUE(second.TryPush(Frame(1)));
+  EXPECT_EQ(budget.used(), 3u * 4096) << "a small frame takes a page of memory";
+  EXPECT_TRUE(second.HasRoomFor(Frame(1))) << "it is not this queue that is full";
+  EXPECT_FALSE(second.TryPush(Frame(1)));
+  EXPECT_EQ(second.size(), 1u);
+}
+
+// What is being written takes memory too.
+TEST_F(OutboxTest, MemoryIsReturnedWhenAFrameIsWritten) {
+  ByteBudget budget(4096);
+  Outbox outbox(10, 1 << 20, &budget);
+  ASSERT_TRUE(outbox.TryPush(Frame(1)));
+  FrozenBatch batch;
+  outbox.MoveTo(&batch, 10);
+  EXPECT_TRUE(outbox.empty());
+  EXPECT_FALSE(outbox.TryPush(Frame(1)));
+  outbox.OnWritten();
+  EXPECT_EQ(budget.used(), 0u);
+  EXPECT_TRUE(outbox.TryPush(Frame(1)));
+}
+
+TEST_F(OutboxTest, MemoryIsReturnedWhenFramesAreDropped) {
+  ByteBudget budget(1 << 20);
+  {
+    Outbox outbox(10, 1 << 20, &budget);
+    for (int i = 0; i < 5; ++i) ASSERT_TRUE(outbox.TryPush(Frame(5000)));
+    FrozenBatch batch;
+    outbox.MoveTo(&batch, 2);
+    EXPECT_EQ(budget.used(), 5u * 8192);
+    outbox.CloseAndDrop();
+    EXPECT_TRUE(outbox.drained());
+    EXPECT_EQ(outbox.bytes(), 0u);
+    EXPECT_EQ(budget.used(), 2u * 8192);
+  }
+  EXPECT_EQ(budget.used(), 0u);
+}
+
 class Extreme final : public Random {
  public:
   explicit Extreme(uint64_t value) : value_(value) {}

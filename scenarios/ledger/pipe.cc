@@ -23,7 +23,7 @@ Digest NameOf(const Frozen& frame) {
 
 Pipe::Pipe(const Party& self, const PeerInfo& peer, const ConnectionId& id,
            const PipeLimits& limits, StopToken parent, Clock* clock, ConnectionObserver* observer,
-           const LedgerBugs* bugs)
+           const LedgerBugs* bugs, ByteBudget* budget)
     : self_(self),
       peer_(peer),
       id_(id),
@@ -31,7 +31,7 @@ Pipe::Pipe(const Party& self, const PeerInfo& peer, const ConnectionId& id,
       clock_(clock),
       observer_(observer),
       bugs_(bugs),
-      outbox_(limits.queue_frames, limits.queue_bytes),
+      outbox_(limits.queue_frames, limits.queue_bytes, budget),
       stop_(parent),
       grace_(this),
       last_heard_(clock->Now()) {}
@@ -55,7 +55,7 @@ void Pipe::Fail(absl::Status reason) {
   if (failed()) return;
   status_ = std::move(reason);
   grace_.Disarm();
-  outbox_.Close();
+  outbox_.CloseAndDrop();
   stop_.RequestStop();
 }
 
@@ -75,6 +75,7 @@ bool Pipe::OnFrame(PipeHandler* handler, const message::Message& frame) {
 
 void Pipe::OnReadEnd(const absl::Status& status) {
   if (message::IsConnectionClosed(status)) {
+    ended_by_peer_ = !ending();
     Finish();
   } else {
     Fail(status);

@@ -57,10 +57,11 @@ struct PeerInfo {
 
 class Pipe {
  public:
-  // A stop of `parent` ends it at once. `clock` outlives it; `observer` and `bugs` may be null.
+  // A stop of `parent` ends it at once. `clock` and `budget` outlive it; `observer`, `bugs` and
+  // `budget`, of the frames that are queued, may be null.
   Pipe(const Party& self, const PeerInfo& peer, const ConnectionId& id, const PipeLimits& limits,
        StopToken parent, Clock* clock, ConnectionObserver* observer,
-       const LedgerBugs* bugs = nullptr);
+       const LedgerBugs* bugs = nullptr, ByteBudget* budget = nullptr);
   Pipe(const Pipe&) = delete;
   Pipe& operator=(const Pipe&) = delete;
 
@@ -70,6 +71,7 @@ class Pipe {
   const ConnectionId& id() const { return id_; }
   const PipeLimits& limits() const { return limits_; }
   Outbox* outbox() { return &outbox_; }
+  const Outbox& outbox() const { return outbox_; }
 
   // Queues a frame. False if the queue is full or the pipe is ending: the frame is dropped.
   bool Send(Frozen frame);
@@ -78,11 +80,13 @@ class Pipe {
 
   // Ends it in good order. Later calls do nothing.
   void Finish();
-  // Ends it now. The first reason counts.
+  // Ends it now; what is queued is dropped. The first reason counts.
   void Fail(absl::Status reason);
 
   bool finishing() const { return finishing_; }
   bool failed() const { return !status_.ok(); }
+  // The peer said goodbye before this side did.
+  bool ended_by_peer() const { return ended_by_peer_; }
   // No more frames are handed to anybody.
   bool ending() const { return finishing_ || failed(); }
   const absl::Status& status() const { return status_; }
@@ -125,6 +129,7 @@ class Pipe {
   GraceTimer grace_;
   MonotonicTime last_heard_;
   bool finishing_ = false;
+  bool ended_by_peer_ = false;
   absl::Status status_;
 };
 
@@ -169,6 +174,7 @@ Task<void> WriteFrames(Pipe* pipe, Writer writer) {
       pipe->Fail(std::move(sent));
       co_return;
     }
+    outbox->OnWritten();
     asleep = pipe->loses_wake_up(was_full);
   }
   if (pipe->failed()) co_return;

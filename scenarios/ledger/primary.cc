@@ -1,6 +1,7 @@
 #include "scenarios/ledger/primary.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -17,20 +18,24 @@ absl::Status Broken(const EntryId& id, const char* how) {
 
 }  // namespace
 
-Primary::Primary(uint8_t replica_count, const SessionLimits& sessions, const ChunkLimits& chunks,
-                 const ProtocolParts& parts)
+Primary::Primary(uint8_t replica_count, const PrimaryLimits& limits, const ProtocolParts& parts)
     : replica_count_(replica_count),
-      chunks_(chunks),
+      chunks_(limits.chunks),
+      max_payload_(limits.max_payload),
       parts_(parts),
-      sessions_(sessions),
+      sessions_(limits.sessions),
       quorum_(replica_count, parts.bugs) {}
 
 absl::Status Primary::OnClientConnected(const ClientId& client, uint64_t sent, MonotonicTime now) {
   return sessions_.Open(client, sent, now).status();
 }
 
-void Primary::OnClientLeft(const ClientId& client, MonotonicTime now) {
-  sessions_.Leave(client, now);
+void Primary::OnClientLeft(const ClientId& client, bool goodbye, MonotonicTime now) {
+  if (goodbye) {
+    sessions_.SayGoodbye(client, committed_, now);
+  } else {
+    sessions_.Leave(client, now);
+  }
 }
 
 absl::Status Primary::OnRequest(const ClientId& from, const message::Message& request,
@@ -42,6 +47,8 @@ absl::Status Primary::OnRequest(const ClientId& from, const message::Message& re
   if (session == nullptr) return Broken(id, "comes without a session");
   const Digest digest = DigestOfRequest(id, DigestOfBytes(request.body()));
   if (digest != DigestFromWire(fields.request_checksum)) return Broken(id, "has a false checksum");
+  absl::Status served = CheckServed(request);
+  if (!served.ok()) return Refuse(id, digest, std::move(served));
   switch (sessions_.Judge(*session, id.number, digest, committed_)) {
     case Judgement::kNew:
       return Append(session, id, digest, request.body(), slot);
@@ -60,10 +67,29 @@ absl::Status Primary::OnRequest(const ClientId& from, const message::Message& re
   return Broken(id, "cannot be judged");
 }
 
+absl::Status Primary::CheckServed(const message::Message& request) const {
+  if (request.Fields<RequestFields>().operation != message::Operation::kAppend) {
+    return absl::FailedPreconditionError("the ledger only appends");
+  }
+  if (request.body().size() > max_payload_) {
+    return absl::FailedPreconditionError(absl::StrCat("a payload of ", request.body().size(),
+                                                      " bytes; ", max_payload_, " are taken"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Primary::Refuse(const EntryId& id, const Digest& request, absl::Status why) {
+  parts_.outgoing->ToClient(id.client, parts_.frames->Refusal(id, request));
+  return why;
+}
+
 absl::Status Primary::Append(Session* session, const EntryId& id, const Digest& request,
                              std::span<const std::byte> payload, uint32_t slot) {
   absl::StatusOr<uint64_t> op = log().Append(id, payload);
-  if (!op.ok()) return op.status();
+  if (!op.ok()) {
+    if (parts_.observer != nullptr) parts_.observer->OnLogFull(0, op.status());
+    return Refuse(id, request, op.status());
+  }
   if (id.number > session->last_number()) sessions_.Record(session, id.number, request, *op);
   if (parts_.observer != nullptr) parts_.observer->OnAppended(0, *op);
   if (planted(&LedgerBugs::reply_to_reused_slot)) slots_[*op] = slot;
@@ -128,6 +154,9 @@ absl::Status Primary::OnPrepareOk(ReplicaId backup, const PrepareOkFields& ok) {
       ok.primary_incarnation != parts_.frames->incarnation()) {
     return absl::InvalidArgumentError(
         absl::StrCat("an acknowledgement of op ", ok.op, " from another incarnation"));
+  }
+  if (ok.op > log().last_op() && parts_.observer != nullptr) {
+    parts_.observer->OnLogLost(backup, ok.op, log().last_op());
   }
   if (ok.op > log().last_op() || DigestFromWire(ok.digest) != log().chain(ok.op)) {
     return absl::DataLossError(absl::StrCat("replica ", int{backup}, " has another log at op ",

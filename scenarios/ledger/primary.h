@@ -21,7 +21,9 @@
 #define FAULTLINE_SCENARIOS_LEDGER_PRIMARY_H_
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 
@@ -48,10 +50,16 @@ struct ProtocolParts {
   const LedgerBugs* bugs = nullptr;
 };
 
+struct PrimaryLimits {
+  SessionLimits sessions{};
+  ChunkLimits chunks{};
+  // Of an entry, in bytes. What is larger would fit into a request and not into catch-up data.
+  size_t max_payload = std::numeric_limits<size_t>::max();
+};
+
 class Primary {
  public:
-  Primary(uint8_t replica_count, const SessionLimits& sessions, const ChunkLimits& chunks,
-          const ProtocolParts& parts);
+  Primary(uint8_t replica_count, const PrimaryLimits& limits, const ProtocolParts& parts);
   Primary(const Primary&) = delete;
   Primary& operator=(const Primary&) = delete;
 
@@ -60,9 +68,12 @@ class Primary {
   // A client has shaken hands; `sent` is the last number that it ever sent. Errors: those of
   // `SessionTable::Open`.
   absl::Status OnClientConnected(const ClientId& client, uint64_t sent, MonotonicTime now);
-  void OnClientLeft(const ClientId& client, MonotonicTime now);
-  // `slot` is where the connection sits. Errors: InvalidArgument, the client breaks the protocol;
-  // ResourceExhausted, the log is full. The connection has to end.
+  // `goodbye`: the client has ended its connection itself, in good order.
+  void OnClientLeft(const ClientId& client, bool goodbye, MonotonicTime now);
+  // `slot` is where the connection sits. Errors: InvalidArgument, the client breaks the protocol:
+  // the connection has to end. FailedPrecondition, this is never done, whoever asks;
+  // ResourceExhausted, the log is full: then the client has been sent a refusal, and the connection
+  // has to end in good order behind it, since what follows would leave a gap.
   absl::Status OnRequest(const ClientId& from, const message::Message& request, uint32_t slot);
 
   // --- Backups ---
@@ -103,6 +114,9 @@ class Primary {
   Log& log() const { return *parts_.log; }
   bool planted(bool LedgerBugs::* bug) const { return Planted(parts_.bugs, bug); }
 
+  // Why a request that is well formed is not served. OK: it is.
+  absl::Status CheckServed(const message::Message& request) const;
+  absl::Status Refuse(const EntryId& id, const Digest& request, absl::Status why);
   absl::Status Append(Session* session, const EntryId& id, const Digest& request,
                       std::span<const std::byte> payload, uint32_t slot);
   absl::Status AnswerAgain(const Session& session, const EntryId& id, const Digest& request);
@@ -114,6 +128,7 @@ class Primary {
 
   const uint8_t replica_count_;
   const ChunkLimits chunks_;
+  const size_t max_payload_;
   const ProtocolParts parts_;
   SessionTable sessions_;
   Quorum quorum_;

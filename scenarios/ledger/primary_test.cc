@@ -64,11 +64,25 @@ class PrimaryTest : public ProtocolFixture {
     return replies;
   }
 
+  // What was sent last says that this is never done, and nothing else has been said about it.
+  void ExpectRefusal(const EntryId& id) {
+    const std::vector<Sent> sent = out_.Take();
+    ASSERT_EQ(sent.size(), 1u);
+    EXPECT_EQ(sent[0].to, Party::Client(id.client));
+    const auto reply = sent[0].frame.Fields<ReplyFields>();
+    EXPECT_EQ(reply.status, message::ReplyStatus::kRefused);
+    EXPECT_EQ(ClientFromWire(reply.client), id.client);
+    EXPECT_EQ(reply.request, id.number);
+    EXPECT_EQ(reply.op, 0u);
+  }
+
   const MonotonicTime now_{};
   Log log_;
   const FrameMaker frames_{&pool_, cluster_, Party::Replica(0), kPrimaryLife};
   const FrameMaker client_frames_{&pool_, cluster_, Party::Client(kAlice), 0};
-  Primary primary_{3, {.window = 4}, {.max_entries = 3}, Parts(&log_, &frames_)};
+  Primary primary_{3,
+                   {.sessions = {.window = 4}, .chunks = {.max_entries = 3}, .max_payload = 10},
+                   Parts(&log_, &frames_)};
 };
 
 // --- Requests ---
@@ -158,7 +172,7 @@ TEST_F(PrimaryTest, RefusesARequestWithAFalseChecksum) {
 
 TEST_F(PrimaryTest, AFullLogRefuses) {
   Log small({.max_entries = 1});
-  Primary primary(3, {}, {}, Parts(&small, &frames_));
+  Primary primary(3, {}, Parts(&small, &frames_));
   ASSERT_TRUE(primary.OnClientConnected(kAlice, 0, now_).ok());
   for (uint64_t n = 1; n <= 2; ++n) {
     const EntryId id{kAlice, n};
@@ -167,11 +181,36 @@ TEST_F(PrimaryTest, AFullLogRefuses) {
         primary.OnRequest(kAlice, Parse(client_frames_.Request(id, digest, Bytes("p"))), 0);
     EXPECT_EQ(status.code(), n == 1 ? absl::StatusCode::kOk : absl::StatusCode::kResourceExhausted);
   }
+  ExpectRefusal({kAlice, 2});
+}
+
+// It would fit into a request, and not into the catch-up data of a backup that needs it.
+TEST_F(PrimaryTest, RefusesAPayloadThatIsTooLarge) {
+  ASSERT_TRUE(Request(kAlice, 1, "10 bytes !").ok());
+  out_.Take();
+  EXPECT_EQ(Request(kAlice, 2, "11 bytes !!").code(), absl::StatusCode::kFailedPrecondition);
+  ExpectRefusal({kAlice, 2});
+  EXPECT_EQ(log_.last_op(), 1u);
+  Ask(kAlice, 2);
+  EXPECT_EQ(log_.last_op(), 2u) << "a refused number is not used up";
+}
+
+TEST_F(PrimaryTest, RefusesWhatIsNotAnAppend) {
+  const Digest digest = DigestOfRequest({kAlice, 1}, DigestOfBytes(Bytes("p")));
+  message::Message request = Parse(client_frames_.Request({kAlice, 1}, digest, Bytes("p")));
+  message::Header header = request.header();
+  auto fields = header.Fields<message::RequestFields>();
+  fields.operation = message::Operation::kRead;
+  header.SetFields(fields);
+  request = message::MakeMessage(&pool_, header, Bytes("p"));
+  EXPECT_EQ(primary_.OnRequest(kAlice, request, 0).code(), absl::StatusCode::kFailedPrecondition);
+  ExpectRefusal({kAlice, 1});
+  EXPECT_EQ(log_.last_op(), 0u);
 }
 
 TEST_F(PrimaryTest, AClusterOfOneCommitsAtOnce) {
   Log log;
-  Primary alone(1, {}, {}, Parts(&log, &frames_));
+  Primary alone(1, {}, Parts(&log, &frames_));
   ASSERT_TRUE(alone.OnClientConnected(kAlice, 0, now_).ok());
   const Digest digest = DigestOfRequest({kAlice, 1}, DigestOfBytes(Bytes("p")));
   ASSERT_TRUE(

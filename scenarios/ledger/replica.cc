@@ -48,6 +48,21 @@ absl::Status Validate(const ReplicaConfig& config) {
     if (plane->pipe.max_message_size < 2 * message::kHeaderSize) {
       return absl::InvalidArgumentError("the maximum message size is too small for an entry");
     }
+    if (plane->max_queued_bytes < 2 * plane->pipe.max_message_size) {
+      return absl::InvalidArgumentError("a plane's queues must hold a frame of any size");
+    }
+  }
+  const size_t replica_frame = config.replicas.pipe.max_message_size;
+  if (replica_frame < config.clients.pipe.max_message_size + kEntryHeaderSize) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a frame between replicas must hold the largest of a client and ",
+                     kEntryHeaderSize, " bytes: an entry that is caught up on"));
+  }
+  if (replica_frame < config.catch_up.max_bytes + message::kHeaderSize) {
+    return absl::InvalidArgumentError("a frame between replicas must hold a chunk");
+  }
+  if (config.sessions.max_sessions < config.clients.max_connections) {
+    return absl::InvalidArgumentError("there must be a session for each client's connection");
   }
   if (config.clients.pipe.queue_frames < config.sessions.window) {
     return absl::InvalidArgumentError("a client's queue must hold the replies of its window");
@@ -63,6 +78,8 @@ Replica::Replica(const ReplicaConfig& config, const Runtime& runtime, const Repl
               DrawIncarnation(runtime.entropy)),
       replicas_(parts.observers.connections, parts.bugs),
       clients_(parts.observers.connections, parts.bugs),
+      budgets_{ByteBudget(config.replicas.max_queued_bytes),
+               ByteBudget(config.clients.max_queued_bytes)},
       last_tick_(runtime.clock->Now()) {
   const ProtocolParts protocol{.log = parts.log,
                                .frames = &frames_,
@@ -70,7 +87,9 @@ Replica::Replica(const ReplicaConfig& config, const Runtime& runtime, const Repl
                                .observer = parts.observers.replicas,
                                .bugs = parts.bugs};
   if (is_primary()) {
-    primary_.emplace(config.replica_count(), config.sessions, config.catch_up, protocol);
+    const PrimaryLimits limits{
+        .sessions = config.sessions, .chunks = config.catch_up, .max_payload = MaxPayload(config)};
+    primary_.emplace(config.replica_count(), limits, protocol);
   } else {
     backup_.emplace(config.replica, config.replica_count(), config.catch_up_timeout,
                     config.catch_up, protocol);
@@ -190,7 +209,8 @@ void Replica::Release(Plane plane, Pipe* pipe) {
   if (!registered) return;
   if (pipe->peer().kind == Party::Kind::kReader) return;
   if (plane == Plane::kClients) {
-    primary_->OnClientLeft(pipe->peer().client, runtime_.clock->Now());
+    const bool goodbye = pipe->ended_by_peer() && !pipe->failed();
+    primary_->OnClientLeft(pipe->peer().client, goodbye, runtime_.clock->Now());
   } else if (primary_.has_value()) {
     primary_->OnBackupLost(pipe->peer().replica);
   } else {
@@ -259,8 +279,7 @@ absl::Status Replica::OnClientFrame(Pipe* pipe, const message::Message& frame) {
   if (pipe->peer().kind == Party::Kind::kReader) return OnReaderFrame(pipe, frame);
   if (frame.command() == Command::kRequest) {
     absl::Status taken = primary_->OnRequest(pipe->peer().client, frame, pipe->slot);
-    if (!absl::IsResourceExhausted(taken)) return taken;
-    pipe->Send(frames_.Reject(RejectReason::kOverloaded));
+    if (!absl::IsResourceExhausted(taken) && !absl::IsFailedPrecondition(taken)) return taken;
     pipe->Finish();
     return absl::OkStatus();
   }
@@ -304,10 +323,26 @@ bool Replica::ToSlot(uint32_t slot, Frozen frame) {
 }
 
 bool Replica::SendReply(Pipe* pipe, Frozen frame) {
-  if (pipe == nullptr) return false;
+  if (pipe == nullptr || pipe->ending()) return false;
+  if (pipe->outbox()->HasRoomFor(frame) && !budget(Plane::kClients)->HasRoomFor(MemoryOf(frame))) {
+    ShedLongestQueue(Plane::kClients);
+  }
   if (pipe->Send(std::move(frame))) return true;
   if (!pipe->ending()) pipe->Fail(absl::ResourceExhaustedError("it does not read its replies"));
   return false;
+}
+
+// Whoever reads least makes room for the others.
+void Replica::ShedLongestQueue(Plane plane) {
+  Pipe* longest = nullptr;
+  for (const auto& [serial, pipe] : registry(plane).live()) {
+    if (pipe->failed()) continue;
+    if (longest == nullptr || pipe->outbox()->held() > longest->outbox()->held()) longest = pipe;
+  }
+  if (longest == nullptr) return;
+  ++counters_.shed;
+  longest->Fail(absl::ResourceExhaustedError(absl::StrCat(
+      "too much waits to be written, most of it, ", longest->outbox()->held(), " bytes, here")));
 }
 
 // --- Background ---

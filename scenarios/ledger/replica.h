@@ -7,10 +7,13 @@
 // what it holds, a chunk a request.
 //
 // Sends never wait. What does not fit into a replica's queue is sent, or asked for, later
-// (primary.h, backup.h); a client that does not read its replies is cut off.
+// (primary.h, backup.h); a client that does not read its replies is cut off. When all queues of a
+// plane together hold too much, the connection with the longest one is.
 #ifndef FAULTLINE_SCENARIOS_LEDGER_REPLICA_H_
 #define FAULTLINE_SCENARIOS_LEDGER_REPLICA_H_
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 
@@ -44,6 +47,7 @@ struct ReplicaCounters {
   uint64_t refused = 0;         // dropped at a limit, unheard
   uint64_t lost = 0;            // connections that did not end in good order
   uint64_t dropped_frames = 0;  // that did not fit into a replica's queue
+  uint64_t shed = 0;            // connections that were ended to make room for others
   uint64_t ignored_frames = 0;  // of clients, that are none of theirs to send
   uint64_t ended_clean = 0;     // connections at shutdown
   uint64_t ended_forced = 0;
@@ -93,6 +97,8 @@ class Replica final : private Outgoing {
   const Registry& registry(Plane plane) const {
     return plane == Plane::kReplicas ? replicas_ : clients_;
   }
+  // Of the frames that wait in a plane.
+  ByteBudget* budget(Plane plane) { return &budgets_[static_cast<size_t>(plane)]; }
   PipeHandler* handler(Plane plane) {
     return plane == Plane::kReplicas ? static_cast<PipeHandler*>(&on_replica_frames_)
                                      : &on_client_frames_;
@@ -110,7 +116,11 @@ class Replica final : private Outgoing {
 
   // Takes no more clients and no more requests.
   void BeginDrain() { draining_ = true; }
-  bool drained() const { return !primary_.has_value() || primary_->all_committed(); }
+  // The primary: everything that it took is committed. A backup: the primary has gone, which may
+  // have needed it for that.
+  bool drained() const {
+    return primary_.has_value() ? primary_->all_committed() : PipeTo(0) == nullptr;
+  }
 
   ReplicaCounters& counters() { return counters_; }
   const Log& log() const { return *parts_.log; }
@@ -151,6 +161,7 @@ class Replica final : private Outgoing {
   bool ToClient(const ClientId& client, Frozen frame) override;
   bool ToSlot(uint32_t slot, Frozen frame) override;
   bool SendReply(Pipe* pipe, Frozen frame);
+  void ShedLongestQueue(Plane plane);
 
   void PingReplicas();
   void EndTheSilent(Plane plane, MonotonicTime now, bool was_away);
@@ -161,6 +172,7 @@ class Replica final : private Outgoing {
   const FrameMaker frames_;
   Registry replicas_;
   Registry clients_;
+  std::array<ByteBudget, 2> budgets_;  // by plane
   FramesOf on_replica_frames_{this, Plane::kReplicas};
   FramesOf on_client_frames_{this, Plane::kClients};
   std::optional<Primary> primary_;

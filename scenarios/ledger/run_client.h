@@ -4,8 +4,9 @@
 //       {.servers = {primary}}, {.entries = 1000}, runtime,
 //       tcp::Connector(runtime.network, runtime.buffers, {}), {});
 //
-// It runs until its entries are in the ledger, or until its task is asked to stop; then it waits,
-// at most `drain_grace`, for the replies that are still due, and ends its connection in good order.
+// It runs until its entries are in the ledger, or until its task is asked to stop; then it begins
+// no more entries, waits, at most `drain_grace`, for the replies that are still due, and ends its
+// connection in good order. Each entry is measured when it is answered, before the end or after.
 #ifndef FAULTLINE_SCENARIOS_LEDGER_RUN_CLIENT_H_
 #define FAULTLINE_SCENARIOS_LEDGER_RUN_CLIENT_H_
 
@@ -15,6 +16,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "runtime/combine.h"
+#include "runtime/event.h"
 #include "runtime/runtime.h"
 #include "runtime/scope.h"
 #include "runtime/stop.h"
@@ -31,6 +34,9 @@ namespace faultline::ledger {
 struct ClientReport {
   ClientId id{};
   uint64_t issued = 0;
+  // Of an open loop: entries that had been due for a period when the end was asked for, and were
+  // not issued.
+  uint64_t not_issued = 0;
   uint64_t acknowledged = 0;
   uint64_t connections = 0;
   absl::Status status;  // of the first entry that failed for another reason than the end
@@ -55,15 +61,15 @@ class ClientRunner {
         connector_(std::move(connector)),
         meter_(parts.meter),
         client_(config, runtime, parts.observers, parts.bugs),
+        workers_(runtime.executor),
         connection_(runtime.executor) {}
 
   Task<ClientReport> Run() {
     started_ = clock()->Now();
     connection_.Spawn(KeepConnected());
-    Scope workers(co_await ThisTask());
-    const uint64_t count = std::min<uint64_t>(workload_.pipeline, workload_.entries);
-    for (uint64_t i = 0; i < count; ++i) workers.Spawn(Work());
-    co_await workers.Join();
+    at_work_ = std::min<uint64_t>(workload_.pipeline, workload_.entries);
+    for (uint64_t i = 0; i < at_work_; ++i) workers_.Spawn(WorkAndTell());
+    if (at_work_ > 0) (void)co_await all_done_.Wait();
     co_return co_await Shielded(Drain());
   }
 
@@ -72,15 +78,23 @@ class ClientRunner {
   const ClientConfig& config() const { return client_.config(); }
 
   Task<absl::Status> Sleep(Duration duration) { co_return co_await clock()->SleepFor(duration); }
+  Task<absl::Status> SleepUntil(MonotonicTime when) {
+    co_return co_await clock()->SleepUntil(when);
+  }
 
   // --- The workload ---
 
+  Task<void> WorkAndTell() {
+    co_await Work();
+    if (--at_work_ == 0) all_done_.Set();
+  }
+
   Task<void> Work() {
-    while (taken_ < workload_.entries) {
+    while (taken_ < workload_.entries && !issuing_.stop_requested()) {
       const uint64_t index = taken_++;
       const MonotonicTime due = NextDue(index);
       if (due > clock()->Now()) {
-        absl::Status waited = co_await clock()->SleepUntil(due);
+        absl::Status waited = co_await WithStop(&issuing_, SleepUntil(due));
         if (!waited.ok()) co_return;
       }
       const size_t size = workload_.payload_min +
@@ -101,30 +115,48 @@ class ClientRunner {
     return clock()->Now() + runtime_.random->Between(workload_.think_min, workload_.think_max);
   }
 
+  // What fell due at least a period before `end` and was left out.
+  uint64_t NotIssued(MonotonicTime end) const {
+    const Duration late = end - started_ - workload_.period;
+    if (workload_.period <= Duration::zero() || late <= Duration::zero()) return 0;
+    const auto due = static_cast<uint64_t>((late - Duration(1)) / workload_.period) + 1;
+    return std::max(std::min(due, workload_.entries), client_.issued()) - client_.issued();
+  }
+
   // --- The connection ---
+
+  // What came of an attempt to connect.
+  struct Attempt {
+    absl::Status status{};  // why there was no connection, if there was none
+    Duration lasted{};      // the connection, if there was one
+  };
 
   Task<void> KeepConnected() {
     Backoff backoff(config().reconnect);
     for (uint64_t attempt = 1; !ending_.stop_requested(); ++attempt) {
-      const MonotonicTime started = clock()->Now();
-      absl::Status status = co_await ConnectOnce(attempt);
+      const auto [status, lasted] = co_await ConnectOnce(attempt);
       if (absl::IsAlreadyExists(status) || absl::IsPermissionDenied(status)) {
-        client_.GiveUp(std::move(status));
+        client_.GiveUp(status);
         co_return;
       }
+      if (!client_.gave_up().ok()) co_return;
       if (!status.ok()) ++server_;
-      if (clock()->Now() - started > config().reconnect.max) backoff.Reset();
+      if (lasted > config().reconnect.max) backoff.Reset();
       (void)co_await WithStop(&ending_, Sleep(backoff.Next(runtime_.random)));
     }
   }
 
-  // Returns when the connection is lost (OK), or why there was none.
-  Task<absl::Status> ConnectOnce(uint64_t attempt) {
+  // Returns when the connection is lost.
+  Task<Attempt> ConnectOnce(uint64_t attempt) {
+    const Endpoint& address = config().servers[server_ % config().servers.size()];
     auto dialed = co_await WithStop(
-        &ending_, Dial(&connector_, config().servers[server_ % config().servers.size()],
-                       client_.MakePing(attempt), clock(), config().dial));
-    if (!dialed.ok()) co_return dialed.status();
-    if (ending_.stop_requested()) co_return absl::OkStatus();
+        &ending_, Dial(&connector_, address, client_.MakePing(attempt), clock(), config().dial));
+    if (ending_.stop_requested()) co_return Attempt();
+    if (!dialed.ok()) {
+      TellOfFailure(address, dialed.status());
+      co_return Attempt{.status = dialed.status()};
+    }
+    const MonotonicTime began = clock()->Now();
     const ReplicaId server = dialed->answer.header().replica;
     Pipe pipe(client_.self(), {Party::Replica(server), 0, attempt},
               client_.IdOf(attempt, dialed->answer), config().pipe, connection_.stop_token(),
@@ -134,7 +166,14 @@ class ClientRunner {
     co_await RunWatched(&pipe, std::move(dialed->reader), std::move(dialed->writer));
     pipe_ = nullptr;
     client_.OnLost(&pipe);
-    co_return absl::OkStatus();
+    co_return Attempt{.lasted = clock()->Now() - began};
+  }
+
+  // Unless it was only told where the primary is.
+  void TellOfFailure(const Endpoint& address, const absl::Status& status) {
+    ConnectionObserver* observer = client_.connection_observer();
+    if (observer == nullptr || absl::IsFailedPrecondition(status)) return;
+    observer->OnDialFailed(client_.self(), address, status);
   }
 
   template <typename Reader, typename Writer>
@@ -168,21 +207,26 @@ class ClientRunner {
   // --- The end ---
 
   Task<ClientReport> Drain() {
-    const MonotonicTime deadline = clock()->Now() + config().drain_grace;
-    while (client_.unanswered() > 0 && connection_.live() > 0 && clock()->Now() < deadline) {
-      (void)co_await clock()->SleepFor(kDrainPoll);
-    }
+    const MonotonicTime asked_to_end = clock()->Now();
+    issuing_.RequestStop();
+    (void)co_await Deadline(clock(), asked_to_end + config().drain_grace, AllDone());
+    workers_.RequestStop();
+    co_await workers_.Join();
     ending_.RequestStop();
     if (pipe_ != nullptr) pipe_->Finish();
     co_await connection_.Join();
     co_return ClientReport{.id = client_.id(),
                            .issued = client_.issued(),
+                           .not_issued = NotIssued(asked_to_end),
                            .acknowledged = client_.completed(),
                            .connections = client_.connections(),
                            .status = status_};
   }
 
-  static constexpr Duration kDrainPoll = 10ms;
+  Task<absl::Status> AllDone() {
+    if (at_work_ == 0) co_return absl::OkStatus();
+    co_return co_await all_done_.Wait();
+  }
 
   const WorkloadConfig workload_;
   const Runtime runtime_;
@@ -194,8 +238,13 @@ class ClientRunner {
   absl::Status status_;
   size_t server_ = 0;
   Pipe* pipe_ = nullptr;  // null: not connected
-  StopSource ending_;
-  Scope connection_;  // last: tasks die before what they use
+  uint64_t at_work_ = 0;  // workers
+  Event all_done_;        // no worker is left
+  StopSource issuing_;    // of new entries
+  StopSource ending_;     // of new connections
+  // Last: tasks die before what they use.
+  Scope workers_;
+  Scope connection_;
 };
 
 }  // namespace internal

@@ -7,7 +7,8 @@
 //       tcp::Connector(runtime.network, runtime.buffers, {}), *std::move(clients));
 //
 // It runs until its task is asked to stop, and then drains in stages, each of them bounded:
-//   1. no new connections, no new requests; what was appended gets committed, `drain_grace`
+//   1. no new connections, no new requests; what was appended gets committed, `drain_grace`; a
+//      backup serves the primary, which may be ending too, until that has gone
 //   2. the clients' connections: queued replies are written, then half-closed, `close_grace`
 //   3. the other replicas' connections, likewise
 //   4. the background
@@ -123,7 +124,8 @@ class ReplicaRunner {
     --handshakes(plane);
     if (!admission.has_value()) co_return;
     Pipe pipe(replica_.self(), admission->peer, admission->id, replica_.limits(plane).pipe,
-              scope(plane)->stop_token(), clock(), parts_.observers.connections, parts_.bugs);
+              scope(plane)->stop_token(), clock(), parts_.observers.connections, parts_.bugs,
+              replica_.budget(plane));
     pipe.SendHandshake(std::move(admission->answer));
     co_await RunAdmitted(&pipe, plane, admission->greeting, std::move(halves.first),
                          std::move(halves.second));
@@ -173,24 +175,34 @@ class ReplicaRunner {
   Task<void> DialLoop(ReplicaId peer) {
     Backoff backoff(config().reconnect);
     for (uint64_t attempt = 1; !opening_.stop_requested(); ++attempt) {
-      const MonotonicTime started = clock()->Now();
-      co_await DialOnce(peer, attempt);
-      if (clock()->Now() - started > config().reconnect.max) backoff.Reset();
+      const Duration lasted = co_await DialOnce(peer, attempt);
+      if (lasted > config().reconnect.max) backoff.Reset();
       (void)co_await WithStop(&opening_, Sleep(backoff.Next(runtime_.random)));
     }
   }
 
-  Task<void> DialOnce(ReplicaId peer, uint64_t attempt) {
+  // How long the connection lasted; zero if there was none.
+  Task<Duration> DialOnce(ReplicaId peer, uint64_t attempt) {
     auto dialed = co_await WithStop(
         &opening_, Dial(&connector_, config().peers[peer], replica_.MakePing(attempt), clock(),
                         DialTimes{config().connect_timeout, config().replicas.handshake_grace}));
-    if (!dialed.ok() || opening_.stop_requested()) co_return;
-    absl::StatusOr<Replica::Admission> admission = replica_.Accept(peer, attempt, dialed->answer);
-    if (!admission.ok()) co_return;
+    if (opening_.stop_requested()) co_return Duration::zero();
+    absl::StatusOr<Replica::Admission> admission =
+        dialed.ok() ? replica_.Accept(peer, attempt, dialed->answer) : dialed.status();
+    if (!admission.ok()) {
+      ConnectionObserver* observer = parts_.observers.connections;
+      if (observer != nullptr) {
+        observer->OnDialFailed(replica_.self(), config().peers[peer], admission.status());
+      }
+      co_return Duration::zero();
+    }
+    const MonotonicTime began = clock()->Now();
     Pipe pipe(replica_.self(), admission->peer, admission->id, config().replicas.pipe,
-              replicas_.stop_token(), clock(), parts_.observers.connections, parts_.bugs);
+              replicas_.stop_token(), clock(), parts_.observers.connections, parts_.bugs,
+              replica_.budget(Plane::kReplicas));
     co_await RunAdmitted(&pipe, Plane::kReplicas, admission->greeting, std::move(dialed->reader),
                          std::move(dialed->writer));
+    co_return clock()->Now() - began;
   }
 
   // --- Background ---
@@ -223,6 +235,7 @@ class ReplicaRunner {
     replica_.BeginDrain();
     opening_.RequestStop();
     const MonotonicTime deadline = clock()->Now() + config().drain_grace;
+    if (!replica_.is_primary()) FinishAll(Plane::kClients);
     while (!replica_.drained() && clock()->Now() < deadline) {
       (void)co_await clock()->SleepFor(kDrainPoll);
     }

@@ -10,14 +10,23 @@
 // answered, and the client knew it. A client that sends one entry too many or leaves one out breaks
 // the protocol.
 //
-// The table is full of clients that are connected or were so lately: new ones are refused, rather
-// than that anybody is forgotten who may still retry. A forgotten client that returns is told so
-// (its session is unknown) instead of being taken for a new one.
+// Who is forgotten, and when:
+//   at once   a client that says goodbye (it ends its connection in good order) with everything
+//             answered: its id is good for one life, which is over
+//   in need   one that was cut off before it had appended anything, the one that left first; of
+//             those at most `max_empty` are kept
+//   in need   one that was cut off at least `forget_after` ago, the one that left first
+// When nobody can be forgotten new clients are refused: nobody is forgotten who may still retry
+// something that was appended. A forgotten client that returns is told so (its session is unknown)
+// instead of being taken for a new one, so that nothing is ever appended twice.
 #ifndef FAULTLINE_SCENARIOS_LEDGER_SESSIONS_H_
 #define FAULTLINE_SCENARIOS_LEDGER_SESSIONS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -29,6 +38,8 @@ namespace faultline::ledger {
 
 struct SessionLimits {
   size_t max_sessions = 4096;
+  // Of clients that are away and have appended nothing.
+  size_t max_empty = 1024;
   uint32_t window = 64;
   // A client that has been away for this long may be forgotten when room is needed.
   Duration forget_after = 10min;
@@ -46,7 +57,7 @@ enum class Judgement : uint8_t {
 
 class Session {
  public:
-  Session(const ClientId& client, uint32_t window) : client_(client), window_(window) {}
+  explicit Session(const ClientId& client) : client_(client) {}
 
   const ClientId& client() const { return client_; }
   // The highest number that was appended; 0: none.
@@ -65,7 +76,7 @@ class Session {
 
   const ClientId client_;
   uint64_t last_number_ = 0;
-  std::vector<Slot> window_;
+  std::vector<Slot> window_;  // empty until something is appended
   bool connected_ = false;
   MonotonicTime left_at_;
 };
@@ -82,8 +93,10 @@ class SessionTable {
   // the session is further on: this is another client, or an old connection of this one;
   // ResourceExhausted, the table is full.
   absl::StatusOr<Session*> Open(const ClientId& client, uint64_t sent, MonotonicTime now);
-  // Its connection has ended.
+  // Its connection has broken, and it may return.
   void Leave(const ClientId& client, MonotonicTime now);
+  // It has ended its connection in good order, when everything up to op `committed` was committed.
+  void SayGoodbye(const ClientId& client, uint64_t committed, MonotonicTime now);
 
   // Null if unknown.
   Session* Find(const ClientId& client);
@@ -97,10 +110,19 @@ class SessionTable {
   size_t size() const { return sessions_.size(); }
 
  private:
+  // By when they left.
+  using Absent = std::set<std::pair<MonotonicTime, ClientId>>;
+
+  Absent* AbsentAs(const Session& session) {
+    return session.last_number_ == 0 ? &absent_empty_ : &absent_;
+  }
+  void Forget(const Session& session);
   bool MakeRoom(MonotonicTime now);
 
   const SessionLimits limits_;
   std::map<ClientId, Session> sessions_;
+  Absent absent_;
+  Absent absent_empty_;
 };
 
 }  // namespace faultline::ledger

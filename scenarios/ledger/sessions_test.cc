@@ -21,7 +21,8 @@ class SessionTableTest : public testing::Test {
     table_.Record(session, number, D(number), number);
   }
 
-  SessionTable table_{SessionLimits{.max_sessions = 2, .window = 4, .forget_after = 10s}};
+  SessionTable table_{
+      SessionLimits{.max_sessions = 2, .max_empty = 2, .window = 4, .forget_after = 10s}};
 };
 
 TEST_F(SessionTableTest, ARequestIsNewOnce) {
@@ -120,13 +121,70 @@ TEST_F(SessionTableTest, IsBoundedAndForgetsOnlyThoseLongGone) {
 
 TEST_F(SessionTableTest, ForgetsTheOneThatLeftFirst) {
   const ClientId second{0, 2};
-  Open(kClient);
-  Open(second);
+  Append(Open(kClient), 1);
+  Append(Open(second), 1);
   table_.Leave(second, kStart);
   table_.Leave(kClient, kStart + 1s);
   ASSERT_TRUE(table_.Open(ClientId{0, 3}, 0, kStart + 20s).ok());
   EXPECT_EQ(table_.Find(second), nullptr);
   EXPECT_NE(table_.Find(kClient), nullptr);
+}
+
+TEST_F(SessionTableTest, ForgetsWhoeverSaysGoodbyeWithEverythingAnswered) {
+  Session* session = Open(kClient);
+  Append(session, 1);
+  Append(session, 2);  // at op 2
+  table_.SayGoodbye(kClient, 2, kStart);
+  EXPECT_EQ(table_.size(), 0u);
+  // It was no goodbye after all: it is not taken for a new client.
+  EXPECT_EQ(table_.Open(kClient, 2, kStart).status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(SessionTableTest, KeepsWhoeverSaysGoodbyeTooEarly) {
+  Session* session = Open(kClient);
+  Append(session, 1);
+  Append(session, 2);
+  table_.SayGoodbye(kClient, 1, kStart);
+  ASSERT_NE(table_.Find(kClient), nullptr);
+  absl::StatusOr<Session*> again = table_.Open(kClient, 2, kStart + 1s);
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(table_.Judge(**again, 2, D(2), 2), Judgement::kCommitted);
+}
+
+TEST_F(SessionTableTest, ForgetsWhoeverSaysGoodbyeWithoutHavingAppended) {
+  Open(kClient);
+  table_.SayGoodbye(kClient, 0, kStart);
+  EXPECT_EQ(table_.size(), 0u);
+}
+
+// Its first entry may be lost with its connection: it says that it has sent one, and is known.
+TEST_F(SessionTableTest, KeepsWhoeverIsCutOffBeforeItsFirstEntryArrives) {
+  Open(kClient);
+  table_.Leave(kClient, kStart);
+  absl::StatusOr<Session*> again = table_.Open(kClient, 1, kStart + 1h);
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(table_.Judge(**again, 1, D(1), 0), Judgement::kNew);
+}
+
+TEST_F(SessionTableTest, ThoseWhoAppendedNothingMakeRoomFirst) {
+  Append(Open(kClient), 1);
+  table_.Leave(kClient, kStart);
+  Open({0, 2});
+  table_.Leave({0, 2}, kStart + 1s);
+  ASSERT_TRUE(table_.Open(ClientId{0, 3}, 0, kStart + 2s).ok()) << "nobody has to wait";
+  EXPECT_NE(table_.Find(kClient), nullptr) << "it may still retry";
+  EXPECT_EQ(table_.Find({0, 2}), nullptr);
+}
+
+TEST_F(SessionTableTest, FewOfThoseWhoAppendedNothingAreKept) {
+  SessionTable table({.max_sessions = 100, .max_empty = 2, .window = 4});
+  for (uint64_t i = 1; i <= 50; ++i) {
+    ASSERT_TRUE(table.Open({0, i}, 0, kStart + i * 1s).ok());
+    table.Leave({0, i}, kStart + i * 1s);
+  }
+  EXPECT_EQ(table.size(), 2u);
+  EXPECT_NE(table.Find({0, 50}), nullptr);
+  EXPECT_NE(table.Find({0, 49}), nullptr);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "runtime/scope.h"
 #include "runtime/stop.h"
 #include "scenarios/ledger/checkers/findings.h"
+#include "scenarios/ledger/dial_log.h"
 #include "scenarios/ledger/observer.h"
 #include "scenarios/ledger/run_client.h"
 #include "scenarios/ledger/tcp.h"
@@ -26,13 +27,19 @@ using ledger::ClientReport;
 using ledger::ConnectionId;
 using ledger::Party;
 
-// How many clients are connected, for those who watch; tells a checker too.
+// How many clients are connected, and why others are not, for those who watch; tells a checker too.
 class ConnectionCounter final : public ledger::ConnectionObserver {
  public:
-  // `next` may be null.
-  explicit ConnectionCounter(ConnectionObserver* next) : next_(next) {}
+  // `next` and `out` may be null.
+  ConnectionCounter(ConnectionObserver* next, const Clock* clock, std::ostream* out)
+      : next_(next), dials_(clock), out_(out) {}
 
   uint64_t connected() const { return connected_; }
+
+  void OnDialFailed(const Party&, const Endpoint& server, const absl::Status& status) override {
+    const std::optional<std::string> line = dials_.OnFailed(server, status);
+    if (line.has_value() && out_ != nullptr) *out_ << *line + "\n" << std::flush;
+  }
 
   void OnConnected(const Party& self, const Party& peer, const ConnectionId& id) override {
     ++connected_;
@@ -46,6 +53,8 @@ class ConnectionCounter final : public ledger::ConnectionObserver {
 
  private:
   ConnectionObserver* const next_;
+  ledger::DialLog dials_;
+  std::ostream* const out_;
   uint64_t connected_ = 0;
 };
 
@@ -56,7 +65,7 @@ class LoadRun {
         runtime_(runtime),
         progress_(progress),
         checker_(&findings_),
-        connections_(flags.check ? &checker_ : nullptr),
+        connections_(flags.check ? &checker_ : nullptr, runtime.clock, progress),
         meter_(flags.timeout) {}
 
   Task<Summary> Run() {
@@ -69,6 +78,7 @@ class LoadRun {
     co_await reporting.Join();
     meter_.EndWindow();
     summary_.elapsed = clock()->Now() - started_;
+    summary_.rate = flags_.rate;
     summary_.overdue = meter_.overdue();
     summary_.latency = Summarize(meter_.total());
     if (flags_.verify) co_await Shielded(Verify());
@@ -104,6 +114,7 @@ class LoadRun {
     absl::Status status = report.status();
     if (report.ok()) {
       summary_.issued += report->issued;
+      summary_.not_issued += report->not_issued;
       summary_.acknowledged += report->acknowledged;
       summary_.connections += report->connections;
       status = report->status;
@@ -120,6 +131,7 @@ class LoadRun {
       (void)co_await never.Wait();
     }
     ending_ = true;
+    summary_.issuing = clock()->Now() - started_;
   }
 
   // --- Progress ---
@@ -142,7 +154,8 @@ class LoadRun {
                             .latency = Summarize(window),
                             .connected = connections_.connected(),
                             .clients = ending_ ? 0 : flags_.clients};
-    if (progress_ != nullptr) *progress_ << ProgressLine(progress) + "\n" << std::flush;
+    if (progress_ != nullptr && !flags_.quiet)
+      *progress_ << ProgressLine(progress) + "\n" << std::flush;
     meter_.EndWindow();
     window_began_ = now;
   }

@@ -12,8 +12,9 @@
 namespace faultline::load {
 
 // Ends when the time is over or when its task is asked to stop; then it waits for what is
-// unanswered, at most `flags.timeout`, and verifies. Lines of progress go to `progress` unless it
-// is null. `runtime`'s parts and `progress` outlive the task.
+// unanswered, at most `flags.timeout`, and verifies. Lines of progress, unless `flags.quiet`, and
+// the reasons why a replica cannot be reached go to `progress` unless it is null. `runtime`'s parts
+// and `progress` outlive the task.
 Task<Summary> RunLoad(LoadFlags flags, Runtime runtime, std::ostream* progress);
 
 }  // namespace faultline::load

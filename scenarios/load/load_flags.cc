@@ -33,16 +33,19 @@ what they are told.
 )";
 
 constexpr std::string_view kEnding = R"(
-Latency counts from when an entry was due, so that a service which stalls cannot hide it. SIGINT or
-SIGTERM ends the run early, in good order; a second one ends it at once.
+Latency counts from when an entry was due to when it was answered, before the end or behind it, so
+that a service which stalls cannot hide it. An entry that was due, at the rate that was asked for, and
+had to wait beyond the end because all of the pipeline was taken is never issued: it is counted, and
+more than 1 of them in 100 that were due is a failure. SIGINT or SIGTERM ends the run early, in good
+order; a second one ends it at once.
 
 Checked, unless --unchecked: each entry is acknowledged exactly once; replies match their requests; a
 connection delivers its replies in order; the entries of a client stand in the ledger in its order.
 Verified, with --verify: each replica holds the same log, with each acknowledged entry in it exactly
 once, unchanged, where its acknowledgement said.
 
-Exit codes: 0 every entry was acknowledged in time and nothing that was checked is wrong; 1 otherwise;
-2 the command line is wrong.
+Exit codes: 0 every entry was acknowledged in time, at the rate that was asked for, and nothing that
+was checked is wrong; 1 otherwise; 2 the command line is wrong.
 )";
 
 // The command line while it is being read.

@@ -24,6 +24,7 @@ namespace {
 using ledger::ReplicaId;
 using ::testing::AllOf;
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::Ge;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -41,6 +42,7 @@ class LoadTest : public ::testing::Test {
     for (sim::Host* host : replicas_) {
       flags_.connect.push_back(host->Address(sim::Plane::kClient, 8000));
     }
+    listen_ = flags_.connect;
     flags_.clients = 4;
     flags_.rate = 400;
     flags_.duration = 5s;
@@ -54,7 +56,7 @@ class LoadTest : public ::testing::Test {
       config.peers.push_back(host->Address(sim::Plane::kReplica, 7000));
     }
     ledger::Log log;
-    (void)co_await ledger::RunTcpReplica(config, {config.peers[id], flags_.connect[id]}, runtime,
+    (void)co_await ledger::RunTcpReplica(config, {config.peers[id], listen_[id]}, runtime,
                                          {.log = &log, .bugs = &bugs_});
   }
 
@@ -85,6 +87,7 @@ class LoadTest : public ::testing::Test {
   std::vector<sim::Host*> replicas_;
   sim::Host* clients_ = nullptr;
   ledger::LedgerBugs bugs_;
+  std::vector<Endpoint> listen_;
   LoadFlags flags_;
   std::ostringstream progress_;
   std::optional<Summary> summary_;
@@ -131,6 +134,55 @@ TEST_F(LoadTest, AStallIsMeasuredFromWhenEntriesWereDue) {
   EXPECT_TRUE(summary.passed()) << SummaryText(summary);
   // A fifth of all entries fell due while nobody answered.
   EXPECT_GT(summary.latency.p90, Duration(300ms));
+}
+
+// Nobody answers when the end comes; everything is answered behind it, too late.
+TEST_F(LoadTest, AStallAcrossTheEndIsMeasured) {
+  flags_.rate = 40;
+  flags_.duration = 4s;
+  flags_.timeout = 2s;
+  world_.At(MonotonicTime(3s), [this] { replicas_[0]->Pause(); });
+  world_.At(MonotonicTime(5500ms), [this] { replicas_[0]->Resume(); });
+  const Summary& summary = Run();
+  EXPECT_EQ(summary.not_issued, 0u) << "the pipeline holds a second of this";
+  EXPECT_EQ(summary.unanswered(), 0u);
+  EXPECT_GT(summary.latency.max, Duration(2400ms));
+  // What was due between 3 s and 3.5 s waited for more than 2 s.
+  EXPECT_THAT(summary.overdue, AllOf(Ge(16u), Le(24u)));
+  EXPECT_FALSE(summary.passed());
+}
+
+// The same at a rate at which the pipeline is full when the end comes.
+TEST_F(LoadTest, WhatWasDueAndNotIssuedIsCounted) {
+  flags_.duration = 4s;
+  world_.At(MonotonicTime(3s), [this] { replicas_[0]->Pause(); });
+  world_.At(MonotonicTime(5500ms), [this] { replicas_[0]->Resume(); });
+  const Summary& summary = Run();
+  EXPECT_EQ(summary.overdue, 0u);
+  EXPECT_EQ(summary.unanswered(), 0u);
+  EXPECT_THAT(summary.due(), AllOf(Ge(1590u), Le(1600u)));
+  // 4 clients with 16 entries each under way, of 400 that fell due in the last second.
+  EXPECT_THAT(summary.not_issued, AllOf(Ge(320u), Le(340u)));
+  EXPECT_FALSE(summary.passed());
+}
+
+TEST_F(LoadTest, ARateThatCannotBeReachedIsAFailure) {
+  flags_.rate = 1'000'000;
+  flags_.duration = 1s;
+  const Summary& summary = Run();
+  EXPECT_GT(summary.not_issued, 900'000u);
+  EXPECT_FALSE(summary.passed());
+  EXPECT_THAT(SummaryText(summary), HasSubstr("rate  1000000 a second asked for, "));
+}
+
+TEST_F(LoadTest, WhyNobodyIsReachedIsSaidOnce) {
+  flags_.connect = {clients_->Address(sim::Plane::kClient, 9)};  // nobody listens there
+  flags_.verify = false;
+  flags_.quiet = true;
+  const Summary& summary = Run();
+  EXPECT_FALSE(summary.passed());
+  EXPECT_THAT(ProgressLines(),
+              ElementsAre(AllOf(HasSubstr("cannot reach "), HasSubstr("ECONNREFUSED"))));
 }
 
 TEST_F(LoadTest, LateIsAFailure) {

@@ -20,8 +20,7 @@ constexpr int kFailed = 1;
 constexpr int kBadCommandLine = 2;
 
 Task<void> RunInto(Summary* summary, LoadFlags flags, Runtime runtime) {
-  std::ostream* progress = flags.quiet ? nullptr : &std::cerr;
-  *summary = co_await RunLoad(std::move(flags), runtime, progress);
+  *summary = co_await RunLoad(std::move(flags), runtime, &std::cerr);
 }
 
 absl::StatusOr<Summary> Load(const LoadFlags& flags) {

@@ -16,7 +16,8 @@ class LoadMeter final : public ledger::WorkloadMeter {
   // An entry that takes longer than `timeout` is overdue.
   explicit LoadMeter(Duration timeout) : timeout_(timeout) {}
 
-  // Entries that the end of the run cut off are not measured: they did not come to their end.
+  // Entries that are never answered have no latency; they count as unanswered. Those that are
+  // answered behind the end of the run are measured as all others.
   void OnDone(Duration latency, const absl::Status& status) override {
     if (!status.ok()) return;
     window_.Record(latency);

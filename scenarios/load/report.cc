@@ -67,8 +67,11 @@ std::string ProgressLine(const Progress& progress) {
   return line;
 }
 
+uint64_t Summary::reached() const { return PerSecond(issued, std::max(issuing, Duration(1))); }
+
 bool Summary::passed() const {
-  return acknowledged > 0 && unanswered() == 0 && overdue == 0 && finding_count == 0;
+  return acknowledged > 0 && unanswered() == 0 && overdue == 0 && !fell_short() &&
+         finding_count == 0;
 }
 
 std::string SummaryText(const Summary& summary) {
@@ -77,6 +80,14 @@ std::string SummaryText(const Summary& summary) {
       " entries acknowledged in ", FormatLatency(summary.elapsed), ", ",
       PerSecond(summary.acknowledged, std::max(summary.elapsed, Duration(1))), " a second\n");
   absl::StrAppend(&text, "latency  ", LatencyText(summary.latency), "\n");
+  if (summary.rate > 0) {
+    absl::StrAppend(&text, "rate  ", summary.rate, " a second asked for, ", summary.reached(),
+                    " reached\n");
+  }
+  if (summary.not_issued > 0) {
+    absl::StrAppend(&text, "not issued  ", summary.not_issued, " of ", summary.due(),
+                    " entries that were due before the end\n");
+  }
   if (summary.unanswered() > 0) {
     absl::StrAppend(&text, "unanswered  ", summary.unanswered(), " entries\n");
   }
@@ -105,8 +116,10 @@ std::string SummaryJson(const LoadFlags& flags, const Summary& summary) {
   json.Add("pipeline", flags.pipeline);
   json.Add("payload_bytes", flags.payload);
   json.Add("rate_per_second", flags.rate);
+  json.Add("reached_per_second", summary.reached());
   json.Add("elapsed_us", InMicroseconds(summary.elapsed));
   json.Add("issued", summary.issued);
+  json.Add("not_issued", summary.not_issued);
   json.Add("acknowledged", summary.acknowledged);
   json.Add("unanswered", summary.unanswered());
   json.Add("overdue", summary.overdue);

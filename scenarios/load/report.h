@@ -37,10 +37,16 @@ struct Progress {
 // Clients that are not connected are mentioned.
 std::string ProgressLine(const Progress& progress);
 
+// A run falls short if more than one entry in so many was due and not issued.
+inline constexpr uint64_t kShortfall = 100;
+
 // A whole run.
 struct Summary {
   Duration elapsed{};  // from the first client to the end of the last
+  Duration issuing{};  // from the first client to the end of the duration
+  uint64_t rate = 0;   // entries a second that were asked for; 0: as many as are answered
   uint64_t issued = 0;
+  uint64_t not_issued = 0;  // were due, at that rate, and had to wait beyond the end
   uint64_t acknowledged = 0;
   uint64_t overdue = 0;      // acknowledged, after their deadline
   uint64_t connections = 0;  // that clients made
@@ -50,7 +56,13 @@ struct Summary {
   uint64_t finding_count = 0;
 
   uint64_t unanswered() const { return issued - acknowledged; }
-  // Something was acknowledged, everything in time, and nothing that was checked is wrong.
+  uint64_t due() const { return issued + not_issued; }
+  // Entries issued a second, while they were.
+  uint64_t reached() const;
+  // The rate was not kept: more than 1 in `kShortfall` of what was due was not issued.
+  bool fell_short() const { return not_issued > due() / kShortfall; }
+  // Something was acknowledged, everything in time, at the rate that was asked for, and nothing
+  // that was checked is wrong.
   bool passed() const;
 };
 std::string SummaryText(const Summary& summary);

@@ -17,6 +17,7 @@ using ::testing::StartsWith;
 
 Summary GoodRun() {
   return {.elapsed = 2s,
+          .issuing = 2s,
           .issued = 5001,
           .acknowledged = 5001,
           .connections = 8,
@@ -41,6 +42,26 @@ TEST(Report, AnUnansweredEntryIsAFailure) {
   ++run.issued;
   EXPECT_FALSE(run.passed());
   EXPECT_THAT(SummaryText(run), HasSubstr("unanswered  1 entries"));
+}
+
+TEST(Report, ARateIsSaidAsAskedForAndAsReached) {
+  Summary run = GoodRun();
+  run.rate = 2501;
+  EXPECT_THAT(SummaryText(run), HasSubstr("rate  2501 a second asked for, 2500 reached\n"));
+  EXPECT_TRUE(run.passed());
+}
+
+// 1 in 100 is tolerated.
+TEST(Report, AShortfallIsAFailure) {
+  Summary run = GoodRun();
+  run.rate = 2526;
+  run.not_issued = 50;
+  EXPECT_EQ(run.due(), 5051u);
+  EXPECT_TRUE(run.passed());
+  EXPECT_THAT(SummaryText(run), HasSubstr("not issued  50 of 5051 entries"));
+  run.not_issued = 51;
+  EXPECT_FALSE(run.passed());
+  EXPECT_THAT(SummaryText(run), StartsWith("FAILED: "));
 }
 
 TEST(Report, AnOverdueEntryIsAFailure) {
@@ -76,7 +97,8 @@ TEST(Report, TheSummaryAsJson) {
   EXPECT_EQ(
       SummaryJson(flags, run),
       R"({"passed":false,"clients":8,"pipeline":16,"payload_bytes":256,"rate_per_second":2000,)"
-      R"("elapsed_us":2000000,"issued":5001,"acknowledged":5001,"unanswered":0,"overdue":0,)"
+      R"("reached_per_second":2500,"elapsed_us":2000000,"issued":5001,"not_issued":0,)"
+      R"("acknowledged":5001,"unanswered":0,"overdue":0,)"
       R"("connections":8,"acknowledged_per_second":2500,)"
       R"("latency_us":{"p50":812,"p90":1000,"p99":3000,"p99.9":5000,"max":7200},)"
       R"("verification":{"replicas":3,"entries":6000,"acknowledged":5001,)"
@@ -105,7 +127,7 @@ TEST(PerSecond, DoesNotOverflow) {
   EXPECT_EQ(PerSecond(uint64_t{1} << 40, 1024s), uint64_t{1} << 30);
 }
 
-TEST(LoadMeter, CountsWhatIsLateAndForgetsWhatWasCutOff) {
+TEST(LoadMeter, CountsWhatIsLateAndLeavesOutWhatWasNeverAnswered) {
   LoadMeter meter(1s);
   meter.OnDone(1s, absl::OkStatus());
   meter.OnDone(1001ms, absl::OkStatus());

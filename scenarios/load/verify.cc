@@ -1,6 +1,8 @@
 #include "scenarios/load/verify.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,6 +31,10 @@ using ledger::Party;
 using ledger::ReplicaId;
 using message::CatchUpDataFields;
 
+// As much as a replica was allowed to take.
+constexpr ledger::LogLimits kEverything{.max_entries = std::numeric_limits<uint64_t>::max(),
+                                        .max_payload_bytes = std::numeric_limits<uint64_t>::max()};
+
 // One replica's log as far as it has been read.
 struct Mirror {
   Mirror(const LogReaderConfig& config, const Runtime& runtime)
@@ -37,7 +43,7 @@ struct Mirror {
   const Endpoint server;
   LogReader reader;
   std::optional<Greeting> greeting;  // of the first connection
-  Log log;
+  Log log{kEverything};
   absl::Status last_error;  // of the connection
   bool parted = false;      // it is no use to read on
 };

@@ -57,10 +57,10 @@ Task<absl::Status> RunNode(NodeFlags flags, Runtime runtime, NodeLog* log) {
   if (!replicas.ok()) co_return replicas.status();
   absl::StatusOr<tcp::Listener> clients = Listen(runtime, flags.listen, "clients", log);
   if (!clients.ok()) co_return clients.status();
-  ledger::Log entries;
+  ledger::Log entries(flags.log);
   auto ended = co_await Race(
       ledger::RunTcpReplica(config, *std::move(replicas), *std::move(clients), runtime,
-                            {.log = &entries, .observers = {.connections = log}}),
+                            {.log = &entries, .observers = {.replicas = log, .connections = log}}),
       AnnounceStop(log, absl::StrCat("stopping: draining, for at most ",
                                      flags::FormatTimeSpan(DrainBound(config)))));
   const absl::StatusOr<ledger::ReplicaReport>& report = std::get<0>(ended.results);

@@ -16,13 +16,17 @@ namespace {
 using flags::FlagParser;
 
 constexpr uint64_t kMaxClients = 1'000'000;
+constexpr uint64_t kMaxLogBytes = uint64_t{1} << 50;
+constexpr uint64_t kMaxLogEntries = uint64_t{1} << 40;
 
 // Between a deadline and the last task's end.
 constexpr Duration kSlack = 1s;
 
 constexpr std::string_view kUsage =
-    R"(One replica of the ledger, as a process. Its log lives in memory: a node that starts again starts
-empty and catches up. Replica 0 is the primary, which clients talk to.
+    R"(One replica of the ledger, as a process. Replica 0 is the primary, which clients talk to. The log
+lives in memory: a node that starts again starts empty. A backup (1, 2, ...) then catches up from the
+others. Replica 0 must not be restarted alone: nobody gives a primary its log back, and beside backups
+that hold entries an empty one commits nothing. Then stop all replicas and start them together, empty.
 
   node --replica=0 --peers=127.0.0.1:7100,127.0.0.1:7101,127.0.0.1:7102 --listen=127.0.0.1:7200
 
@@ -30,8 +34,11 @@ empty and catches up. Replica 0 is the primary, which clients talk to.
 
 constexpr std::string_view kEnding = R"(
 What happens is told on standard error, a line each. SIGTERM or SIGINT ends a node in good order: it
-takes nothing new, commits and answers what it has taken, and says goodbye to everybody. That takes at
+takes nothing new, commits and answers what it has taken, and says goodbye to everybody. A backup goes
+on serving the primary, which may need it for that, until the primary has gone. All of that takes at
 most the drain time and another 5 seconds. A second signal ends it at once.
+
+A full log refuses further entries, and says so to the clients; whatever it holds it goes on serving.
 
 Exit codes: 0 asked to end, and ended; 1 it could not start; 2 the command line is wrong.
 )";
@@ -42,6 +49,9 @@ struct CommandLine {
   absl::StatusOr<NodeFlags> Parse(std::span<const std::string> arguments);
   absl::Status Check() const;
 
+  void AddAddresses();
+  void AddLimits();
+
   NodeFlags flags;
   uint64_t replica = 0;
   uint64_t cluster = 1;
@@ -50,6 +60,12 @@ struct CommandLine {
 };
 
 CommandLine::CommandLine() {
+  AddAddresses();
+  AddLimits();
+  parser.Add({.name = "help", .help = "says this", .set = flags::Switch(&flags.help)});
+}
+
+void CommandLine::AddAddresses() {
   parser.Add({.name = "replica",
               .value = "N",
               .help = "which replica this is, from 0",
@@ -70,17 +86,30 @@ CommandLine::CommandLine() {
               .value = "N",
               .help = "which cluster this is; who belongs to another one is refused; 1 by default",
               .set = flags::WholeNumber(&cluster, 0, std::numeric_limits<uint64_t>::max())});
+}
+
+void CommandLine::AddLimits() {
   parser.Add(
       {.name = "max-clients",
        .value = "N",
        .help = absl::StrCat("connections from clients at a time; ", max_clients, " by default"),
        .set = flags::WholeNumber(&max_clients, 1, kMaxClients)});
+  parser.Add({.name = "max-log-bytes",
+              .value = "BYTES",
+              .help = absl::StrCat("payload of all entries together; the memory for it is up to a "
+                                   "third more; ",
+                                   flags.log.max_payload_bytes, " by default"),
+              .set = flags::WholeNumber(&flags.log.max_payload_bytes, 1, kMaxLogBytes)});
+  parser.Add({.name = "max-log-entries",
+              .value = "N",
+              .help = absl::StrCat("entries, of 72 bytes besides their payload; ",
+                                   flags.log.max_entries, " by default"),
+              .set = flags::WholeNumber(&flags.log.max_entries, 1, kMaxLogEntries)});
   parser.Add({.name = "drain",
               .value = "TIME",
               .help = absl::StrCat("how long to wait, at the end, for what is not committed yet; ",
                                    flags::FormatTimeSpan(flags.config.drain_grace), " by default"),
               .set = flags::TimeSpan(&flags.config.drain_grace, 0s, 1h)});
-  parser.Add({.name = "help", .help = "says this", .set = flags::Switch(&flags.help)});
 }
 
 absl::StatusOr<NodeFlags> CommandLine::Parse(std::span<const std::string> arguments) {
@@ -89,7 +118,7 @@ absl::StatusOr<NodeFlags> CommandLine::Parse(std::span<const std::string> argume
   if (flags.help) return flags;
   flags.config.replica = static_cast<ledger::ReplicaId>(replica);
   flags.config.cluster = {cluster, 0};
-  flags.config.clients.max_connections = max_clients;
+  ledger::SetMaxClients(max_clients, &flags.config);
   if (status = Check(); !status.ok()) return status;
   return flags;
 }

@@ -9,6 +9,7 @@
 #include "runtime/endpoint.h"
 #include "runtime/time.h"
 #include "scenarios/ledger/config.h"
+#include "scenarios/ledger/log.h"
 
 namespace faultline::node {
 
@@ -16,6 +17,7 @@ struct NodeFlags {
   bool help = false;             // asked for; the rest is not set then
   ledger::ReplicaConfig config;  // valid
   Endpoint listen;               // for clients
+  ledger::LogLimits log;
 };
 
 // `arguments` are those after the program's name. Errors: InvalidArgument; the message is for the

@@ -27,8 +27,9 @@ std::string Refusal(const std::vector<std::string>& arguments) {
 }
 
 TEST(NodeFlags, AWholeCommandLine) {
-  absl::StatusOr<NodeFlags> flags = Parse({"--replica=2", kPeers, "--listen=127.0.0.1:0",
-                                           "--cluster=9", "--drain=250ms", "--max-clients=7"});
+  absl::StatusOr<NodeFlags> flags =
+      Parse({"--replica=2", kPeers, "--listen=127.0.0.1:0", "--cluster=9", "--drain=250ms",
+             "--max-clients=7", "--max-log-bytes=1000", "--max-log-entries=10"});
   ASSERT_TRUE(flags.ok()) << flags.status();
   EXPECT_EQ(flags->config.replica, 2);
   ASSERT_EQ(flags->config.peers.size(), 3u);
@@ -39,6 +40,20 @@ TEST(NodeFlags, AWholeCommandLine) {
   EXPECT_EQ(flags->config.cluster, (message::Uint128{9, 0}));
   EXPECT_EQ(flags->config.drain_grace, 250ms);
   EXPECT_EQ(flags->config.clients.max_connections, 7u);
+  EXPECT_EQ(flags->config.sessions.max_sessions, 28u);
+  EXPECT_EQ(flags->log.max_payload_bytes, 1000u);
+  EXPECT_EQ(flags->log.max_entries, 10u);
+}
+
+TEST(NodeFlags, ManyClientsHaveRoomForTheirSessions) {
+  absl::StatusOr<NodeFlags> flags =
+      Parse({"--replica=0", kPeers, "--listen=unix:c", "--max-clients=10000"});
+  ASSERT_TRUE(flags.ok()) << flags.status();
+  EXPECT_GE(flags->config.sessions.max_sessions, 10000u);
+}
+
+TEST(NodeFlags, HelpSaysWhatARestartMeans) {
+  EXPECT_THAT(NodeHelp(), HasSubstr("Replica 0 must not be restarted alone"));
 }
 
 TEST(NodeFlags, WhatIsNeededIsAskedFor) {

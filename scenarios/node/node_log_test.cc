@@ -47,6 +47,35 @@ TEST(NodeLog, ReplicasComeAndGo) {
             "2001-09-09T01:46:40.000123Z r: replica 2 lost: UNAVAILABLE: reset\n");
 }
 
+TEST(NodeLog, WhyAReplicaCannotBeReachedIsSaidOnce) {
+  StoppedClock clock;
+  std::ostringstream out;
+  NodeLog log(&out, &clock, "r");
+  for (int i = 0; i < 3; ++i) {
+    log.OnDialFailed(Party::Replica(0), Endpoint::Ipv4Loopback(7101),
+                     absl::UnavailableError("ECONNREFUSED"));
+  }
+  EXPECT_EQ(out.str(),
+            "2001-09-09T01:46:40.000123Z r: cannot reach 127.0.0.1:7101: UNAVAILABLE: "
+            "ECONNREFUSED\n");
+}
+
+TEST(NodeLog, WhatAnOperatorHasToActUponIsSaidOnce) {
+  StoppedClock clock;
+  std::ostringstream out;
+  NodeLog log(&out, &clock, "r");
+  for (int i = 0; i < 3; ++i) {
+    log.OnLogLost(1, 6000, 0);
+    log.OnLogFull(0, absl::ResourceExhaustedError("the log holds 8 entries"));
+  }
+  EXPECT_EQ(out.str(),
+            "2001-09-09T01:46:40.000123Z r: this primary has lost its log; replica 1 holds 6000 "
+            "entries and this one 0: nothing is committed until all replicas are stopped and "
+            "started together, empty\n"
+            "2001-09-09T01:46:40.000123Z r: the log is full, further entries are refused: the log "
+            "holds 8 entries (--max-log-entries, --max-log-bytes)\n");
+}
+
 TEST(NodeLog, ClientsAreNotMentioned) {
   StoppedClock clock;
   std::ostringstream out;

@@ -93,14 +93,27 @@ class FifoCheckerTest : public CheckerTest {
   FifoChecker checker_{&findings_};
 };
 
-TEST_F(FifoCheckerTest, AcceptsOrderAndALostTail) {
+TEST_F(FifoCheckerTest, AcceptsOrderAndATailThatBreaksOff) {
   Receive(1);
   Receive(2);
-  checker_.OnLost(kPrimary, kClient, kOlder, absl::OkStatus());
+  checker_.OnLost(kPrimary, kClient, kOlder, absl::UnavailableError("reset"));
   checker_.OnFrameQueued(kClient, kOlder, D(4));
   checker_.OnLost(kClient, kPrimary, kOlder, absl::OkStatus());
   ExpectNone();
   EXPECT_EQ(checker_.received(), 2u);
+}
+
+TEST_F(FifoCheckerTest, AcceptsAGoodEndBehindEverything) {
+  for (uint64_t n = 1; n <= 3; ++n) Receive(n);
+  checker_.OnLost(kPrimary, kClient, kOlder, absl::OkStatus());
+  checker_.OnLost(kClient, kPrimary, kOlder, absl::OkStatus());
+  ExpectNone();
+}
+
+TEST_F(FifoCheckerTest, FindsATailThatIsLostInGoodOrder) {
+  Receive(1);
+  checker_.OnLost(kPrimary, kClient, kOlder, absl::OkStatus());
+  ExpectFinding("fifo", "from client 7 to replica 0 ended in good order and lost 2 frames");
 }
 
 TEST_F(FifoCheckerTest, AcceptsTwoDirectionsAndEqualFrames) {
@@ -131,7 +144,7 @@ TEST_F(FifoCheckerTest, FindsAFrameThatNobodySent) {
 }
 
 TEST_F(FifoCheckerTest, FindsAFrameOnAConnectionThatIsOver) {
-  checker_.OnLost(kPrimary, kClient, kOlder, absl::OkStatus());
+  checker_.OnLost(kPrimary, kClient, kOlder, absl::UnavailableError("reset"));
   Receive(1);
   ExpectFinding("fifo", "which it does not have");
 }

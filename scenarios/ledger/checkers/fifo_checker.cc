@@ -12,9 +12,15 @@ void FifoChecker::OnConnected(const Party& self, const Party& peer, const Connec
 }
 
 void FifoChecker::OnLost(const Party& self, const Party& peer, const ConnectionId& id,
-                         const absl::Status&) {
+                         const absl::Status& status) {
   peers_.erase({id, self});
   Direction& incoming = by_sender_[{id, peer}];
+  if (status.ok() && !incoming.in_flight.empty()) {
+    findings_->Add("fifo", absl::StrCat("connection ", ToString(id), " from ", ToString(peer),
+                                        " to ", ToString(self), " ended in good order and lost ",
+                                        incoming.in_flight.size(), " frames behind frame ",
+                                        incoming.delivered));
+  }
   incoming.in_flight.clear();
   incoming.receiver_gone = true;
   if (by_sender_[{id, self}].receiver_gone) {  // both ends are gone

@@ -1,5 +1,6 @@
 // FifoChecker: a connection delivers what was queued for it: in order, each frame once, none left
-// out. What was queued last may be lost, with the connection.
+// out. What was queued last may be lost with a connection that breaks; one that ends in good order
+// has delivered everything.
 //
 // Invariant fifo. Frames are known by their checksums; two equal frames in a row are told apart by
 // their number alone.
