@@ -26,7 +26,7 @@ const harness::Registry& AllScenarios() {
   return *registry;
 }
 
-harness::RunReport Run(const harness::Scenario& scenario, uint64_t seed) {
+harness::RunReport RunSeed(const harness::Scenario& scenario, uint64_t seed) {
   return scenario.Run(harness::DefaultOptions(scenario.info(), seed), {});
 }
 
@@ -51,7 +51,7 @@ TEST(Catalogue, EveryScenarioPasses) {
   for (const auto& scenario : AllScenarios().scenarios()) {
     if (scenario->info().name == kCanary) continue;
     for (uint64_t seed = 1; seed <= 5; ++seed) {
-      const harness::RunReport report = Run(*scenario, seed);
+      const harness::RunReport report = RunSeed(*scenario, seed);
       EXPECT_TRUE(report.verdict.passed())
           << scenario->info().name << ", seed " << seed << ": " << report.verdict.ToString();
       ++ran;
@@ -70,7 +70,7 @@ TEST(Catalogue, DirectedFaultsBite) {
   };
   for (const auto& [name, fault] : kDirected) {
     for (uint64_t seed = 1; seed <= 3; ++seed) {
-      EXPECT_GT(Run(Named(name), seed).effects.bites(fault), 0u) << name << ", seed " << seed;
+      EXPECT_GT(RunSeed(Named(name), seed).effects.bites(fault), 0u) << name << ", seed " << seed;
     }
   }
 }
@@ -78,7 +78,7 @@ TEST(Catalogue, DirectedFaultsBite) {
 TEST(Catalogue, TheCanaryNeverPassesAndEachOfItsLiesIsNoticed) {
   std::set<std::string> noticed;
   for (uint64_t seed = 1; seed <= 80; ++seed) {
-    const harness::RunReport report = Run(Named(kCanary), seed);
+    const harness::RunReport report = RunSeed(Named(kCanary), seed);
     ASSERT_EQ(report.verdict.kind, sim::VerdictKind::kInvariant) << "seed " << seed;
     noticed.insert(BrokenInvariant(report.verdict));
   }
