@@ -20,27 +20,6 @@ namespace {
 
 constexpr uint16_t kPort = 9;
 
-Task<void> ServeOne(std::unique_ptr<Stream> stream) {
-  std::byte buffer[512];
-  while (true) {
-    absl::StatusOr<size_t> read = co_await stream->Read(buffer);
-    if (!read.ok() || *read == 0) break;
-    if (!(co_await WriteAll(stream.get(), std::span(buffer, *read))).ok()) break;
-  }
-  stream->Abort();
-}
-
-Task<void> Serve(Runtime runtime) {
-  auto listener = runtime.network->Listen(Endpoint::Ipv4Any(kPort), {});
-  Scope scope(co_await ThisTask());
-  while (true) {
-    auto stream = co_await (*listener)->Accept();
-    if (!stream.ok()) break;
-    scope.Spawn(ServeOne(*std::move(stream)));
-  }
-  co_await scope.Join();
-}
-
 // What the program on a host sees of its world: the results of its calls and when they came, by its
 // own clock and by the true one. Not what the simulation says of itself.
 class Sight {
@@ -60,6 +39,35 @@ class Sight {
   World* const world_;
   uint64_t digest_ = 0xcbf29ce484222325;
 };
+
+// Echoes, noting how much each call took or gave.
+Task<void> ServeOne(std::unique_ptr<Stream> stream, Sight* sight) {
+  std::byte buffer[512];
+  while (true) {
+    absl::StatusOr<size_t> read = co_await stream->Read(buffer);
+    if (!read.ok() || *read == 0) break;
+    sight->Add(*read);
+    for (size_t done = 0; done < *read;) {
+      absl::StatusOr<size_t> written =
+          co_await stream->Write(std::span(buffer).subspan(done, *read - done));
+      if (!written.ok()) co_return stream->Abort();
+      sight->Add(*written);
+      done += *written;
+    }
+  }
+  stream->Abort();
+}
+
+Task<void> Serve(Runtime runtime, Sight* sight) {
+  auto listener = runtime.network->Listen(Endpoint::Ipv4Any(kPort), {});
+  Scope scope(co_await ThisTask());
+  while (true) {
+    auto stream = co_await (*listener)->Accept();
+    if (!stream.ok()) break;
+    scope.Spawn(ServeOne(*std::move(stream), sight));
+  }
+  co_await scope.Join();
+}
 
 // Connects, exchanges, hangs up, again and again; whatever goes wrong, it tries again.
 Task<absl::Status> Exchange(Runtime runtime, Endpoint server) {
@@ -120,7 +128,7 @@ Task<void> Call(Runtime runtime, Endpoint server, Sight* sight) {
 
 Task<void> ServeAll(Runtime runtime, Sight* sight) {
   Scope scope(co_await ThisTask());
-  scope.Spawn(Serve(runtime));
+  scope.Spawn(Serve(runtime, sight));
   scope.Spawn(ReceiveDatagrams(runtime, sight));
   co_await scope.Join();
 }
