@@ -36,9 +36,9 @@ const harness::Scenario& Named(std::string_view name) {
   return *found;
 }
 
-// "invariant broken: fifo: ..." names fifo.
+// "invariant fifo: ..." names fifo.
 std::string BrokenInvariant(const sim::Verdict& verdict) {
-  constexpr std::string_view kPrefix = "invariant broken: ";
+  constexpr std::string_view kPrefix = "invariant ";
   const std::string text(verdict.status.message());
   const size_t begin = text.find(kPrefix);
   if (begin == std::string::npos) return text;
