@@ -1,21 +1,20 @@
 // Goal: the replay program finds each planted bug of its list within a stated number of seeds,
-// blames the invariant that the bug breaks, and names one command that brings the failure back;
-// without bugs the same seeds find nothing. The canary fails with every seed.
-// Method: the program that is shipped, as a process; a table with a row a bug. The seeds of a row
-// are about ten times as many as the bug needs on average, at least ten.
+// blames the invariant that the bug breaks, and names one command that brings the failure back. The
+// canary fails with every seed.
+// Method: the program that is shipped, as a process; the table of testing/planted_bugs.h, a row a
+// bug. without_bugs_test.cc runs the same seeds without bugs.
+#include "scenarios/replay/testing/planted_bugs.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdint>
-#include <map>
-#include <ostream>
+#include <iterator>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "scenarios/replay/testing/subprocess.h"
@@ -28,61 +27,6 @@ constexpr char kProgram[] = "scenarios/replay/replay";
 Outcome Replay(const std::string& line) {
   return RunProgram(kProgram, absl::StrSplit(line, ' ', absl::SkipEmpty()));
 }
-
-// --- The table ---
-
-constexpr char kTransport[] = "--scenario=transport --faults=none";
-constexpr char kTransportHeavy[] = "--scenario=transport --faults=heavy --plane=client";
-constexpr char kTransportSwarm[] = "--scenario=transport --faults=swarm --plane=both";
-constexpr char kLedger[] = "--scenario=ledger --faults=swarm --plane=both";
-constexpr char kLedgerFive[] = "--scenario=ledger-five --faults=swarm --plane=both";
-constexpr char kHeavy[] = "--scenario=ledger --faults=heavy --plane=both";
-constexpr char kHeavyOnClients[] = "--scenario=ledger --faults=heavy --plane=client";
-constexpr char kHeavyOnReplicas[] = "--scenario=ledger --faults=heavy --plane=replica";
-constexpr char kAmnesia[] = "--scenario=ledger-amnesia --faults=light --plane=client";
-constexpr char kStalledBackup[] = "--scenario=ledger-stalled-backup --faults=none";
-constexpr char kSlowBackup[] = "--scenario=ledger-slow-backup --faults=none";
-
-struct Planted {
-  const char* bug;
-  const char* where;      // the campaign's flags
-  uint64_t seeds;         // found among those from 1 on
-  const char* invariant;  // that it breaks; a bug may break one or another of several
-};
-
-constexpr Planted kPlanted[] = {
-    // The transports'.
-    {"partial-write-is-complete", kTransport, 10, "no-noise"},
-    {"partial-write-starts-over", kTransport, 10, "no-noise"},
-    {"partial-write-swaps-order", kTransport, 10, "in-order"},
-    {"failed-writer-goes-on", kTransport, 10, "dead-writer"},
-    {"dead-writer-parks-reader", kTransport, 10, "dead-writer|ends"},
-    {"torn-header-is-clean-end", kTransport, 10, "torn"},
-    {"torn-body-is-clean-end", kTransport, 10, "torn"},
-    {"cancelled-read-loses-bytes", kTransportHeavy, 10, "no-noise"},
-    {"compaction-off-by-one", kTransportHeavy, 10, "no-noise"},
-    {"maximum-size-ignored", kTransportSwarm, 10, "maximum"},
-    // The service's, where every fault may strike.
-    {"reply-before-majority", kLedger, 10, "majority"},
-    {"catch-up-skips-at-chunk-end", kLedger, 15, "same-log"},
-    {"loss-noticed-twice", kLedger, 10, "one-loss-notice"},
-    {"ack-counted-twice", kLedgerFive, 15, "majority"},
-    {"reply-to-reused-slot", kHeavy, 50, "reply-matches"},
-    // Those of the traffic with clients, and of the traffic between replicas.
-    {"retry-appended-again", kHeavyOnClients, 20, "appended-once"},
-    {"expired-reply-swallows-retry", kHeavyOnClients, 20, "completes"},
-    {"retry-gets-latest-reply", kHeavyOnClients, 30, "stands|majority"},
-    {"stale-close-evicts-newer", kHeavyOnReplicas, 15, "registry"},
-    {"live-overtakes-catch-up", kHeavyOnReplicas, 15, "same-log"},
-    {"lost-wake-up", kHeavyOnReplicas, 20, "writer-awake"},
-    {"ack-past-gap", kHeavyOnReplicas, 50, "majority"},
-    // Those that want a story of their own.
-    {"ack-of-older-incarnation", kAmnesia, 40, "majority"},
-    {"dropped-prepare-forgotten", kStalledBackup, 10, "converged"},
-    {"slow-peer-stalls-all", kSlowBackup, 10, "calm|pace"},
-};
-
-void PrintTo(const Planted& planted, std::ostream* out) { *out << planted.bug; }
 
 // --- What the program says ---
 
@@ -112,8 +56,6 @@ bool Blames(const std::string& failure, absl::string_view invariants) {
     return absl::StartsWith(failure, absl::StrCat("\n  invariant broken: ", name, ": "));
   });
 }
-
-// --- With a bug ---
 
 class PlantedBugTest : public testing::TestWithParam<Planted> {};
 
@@ -157,46 +99,6 @@ TEST(PlantedBugs, EachOfTheListHasARow) {
   EXPECT_EQ(listed, tried);
   EXPECT_EQ(tried.size(), std::size(kPlanted)) << "one row each";
 }
-
-// --- Without ---
-
-// Where faults are drawn, in fewer seeds a family of them may by chance have no effect in any run:
-// the program calls that an error.
-constexpr uint64_t kSeedsOfDrawnFaults = 40;
-
-// Each campaign of the table, with as many seeds as any of its rows takes, or more.
-std::map<std::string, uint64_t> Campaigns() {
-  std::map<std::string, uint64_t> campaigns;
-  for (const Planted& planted : kPlanted) {
-    const bool drawn = !absl::StrContains(planted.where, "--faults=none");
-    uint64_t& seeds = campaigns[planted.where];
-    seeds = std::max({seeds, planted.seeds, drawn ? kSeedsOfDrawnFaults : 0});
-  }
-  return campaigns;
-}
-
-using Campaign = std::pair<const std::string, uint64_t>;
-
-class NoBugTest : public testing::TestWithParam<Campaign> {};
-
-TEST_P(NoBugTest, NothingIsFound) {
-  const auto& [where, seeds] = GetParam();
-  const Outcome outcome = Replay(absl::StrCat(where, " --seeds=1..", seeds, " --jobs=1"));
-  EXPECT_EQ(outcome.exit_code, 0) << outcome.out << outcome.err;
-  EXPECT_TRUE(absl::StrContains(outcome.out, absl::StrCat("  verdicts   ", seeds, " passed\n")))
-      << outcome.out;
-}
-
-// "--scenario=ledger --faults=heavy" as "ledger_heavy".
-std::string NameOfCampaign(const testing::TestParamInfo<Campaign>& info) {
-  std::vector<std::string> values;
-  for (absl::string_view flag : absl::StrSplit(info.param.first, ' ')) {
-    values.emplace_back(flag.substr(flag.find('=') + 1));
-  }
-  return absl::StrReplaceAll(absl::StrJoin(values, "_"), {{"-", "_"}});
-}
-
-INSTANTIATE_TEST_SUITE_P(Table, NoBugTest, testing::ValuesIn(Campaigns()), NameOfCampaign);
 
 // --- The canary ---
 
