@@ -259,6 +259,7 @@ void FrozenBatch::Clear() {
   buffers_.clear();
   first_ = 0;
   bytes_ = 0;
+  last_block_ = nullptr;
 }
 
 }  // namespace faultline

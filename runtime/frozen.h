@@ -107,6 +107,7 @@ class Frozen {
   Frozen Slice(size_t offset, size_t size) const;
 
  private:
+  friend class FrozenBatch;
   friend class Unfrozen;
   friend class Slab;
   Frozen(internal::BufferBlock* block, const std::byte* data, size_t size)
@@ -278,7 +279,8 @@ class FrozenBatch {
   void Add(const Frozen& message) { Enqueue(messages_.emplace_back(message)); }
   void Add(Frozen&& message) { Enqueue(messages_.emplace_back(std::move(message))); }
 
-  // What is left to write, for `WriteVector`. Valid until the next call of a non-const method.
+  // What is left to write, for `WriteVector`: a buffer a message, or fewer where messages lie
+  // behind each other in one. Valid until the next call of a non-const method.
   std::span<const iovec> buffers() const { return std::span(buffers_).subspan(first_); }
   // The first `bytes` of it have been written.
   void Consume(size_t bytes);
@@ -291,13 +293,27 @@ class FrozenBatch {
     FAULTLINE_CHECK(messages_.size() <= kMaxBuffers)
         << "a batch holds " << kMaxBuffers << " messages";
     if (message.empty()) return;
+    bytes_ += message.size();
+    if (ContinuesLast(message)) {
+      buffers_.back().iov_len += message.size();
+      return;
+    }
+    last_block_ = message.block_;
     iovec& buffer = buffers_.emplace_back();  // filled in place: cheaper than copied
     buffer.iov_base = const_cast<std::byte*>(message.data());
     buffer.iov_len = message.size();
-    bytes_ += message.size();
+  }
+
+  // Parts of one buffer that lie behind each other go as one: the kernel takes a piece at a time.
+  // Never parts of two buffers, whose addresses are chance.
+  bool ContinuesLast(const Frozen& message) const {
+    if (message.block_ != last_block_ || empty()) return false;
+    const iovec& last = buffers_.back();
+    return static_cast<const std::byte*>(last.iov_base) + last.iov_len == message.data();
   }
 
   std::vector<Frozen> messages_;
+  const internal::BufferBlock* last_block_ = nullptr;  // of the last of `buffers_`
   std::vector<iovec> buffers_;
   size_t first_ = 0;
   size_t bytes_ = 0;

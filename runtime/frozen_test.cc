@@ -417,6 +417,41 @@ TEST(FrozenBatchTest, ClearLetsGo) {
   EXPECT_EQ(batch.buffers().size(), 1u);
 }
 
+TEST(FrozenBatchTest, PartsOfOneBufferThatLieBehindEachOtherGoAsOne) {
+  BufferPool pool;
+  Frozen whole = pool.Copy(Bytes("one two three four"));
+  FrozenBatch batch;
+  batch.Add(whole.Slice(0, 4));
+  batch.Add(whole.Slice(4, 4));
+  EXPECT_EQ(batch.size(), 2u);
+  ASSERT_EQ(batch.buffers().size(), 1u);
+  EXPECT_EQ(batch.buffers()[0].iov_base, whole.data());
+  EXPECT_EQ(batch.buffers()[0].iov_len, 8u);
+  batch.Add(whole.Slice(9, 5));  // a gap
+  ASSERT_EQ(batch.buffers().size(), 2u);
+  batch.Consume(8);
+  batch.Add(whole.Slice(14, 4));
+  ASSERT_EQ(batch.buffers().size(), 1u);
+  EXPECT_EQ(batch.buffers()[0].iov_len, 9u);
+  batch.Consume(9);
+  EXPECT_TRUE(batch.empty());
+  batch.Add(whole.Slice(0, 4));  // behind nothing that is left to write
+  EXPECT_EQ(batch.buffers().size(), 1u);
+  EXPECT_EQ(batch.bytes(), 4u);
+}
+
+// Where the pool has put two buffers is chance, and must not be seen.
+TEST(FrozenBatchTest, NeighboursOfTwoBuffersStayTwo) {
+  BufferPool pool;
+  std::vector<Frozen> pages;
+  for (int i = 0; i < 64; ++i) pages.push_back(pool.Copy(Bytes(std::string(4096, 'x'))));
+  std::sort(pages.begin(), pages.end(),
+            [](const Frozen& a, const Frozen& b) { return a.data() < b.data(); });
+  FrozenBatch batch;
+  for (const Frozen& page : pages) batch.Add(page);
+  EXPECT_EQ(batch.buffers().size(), 64u);
+}
+
 TEST(FrozenBatchTest, EmptyMessagesAloneLeaveNothingToWrite) {
   FrozenBatch batch;
   batch.Add(Frozen());

@@ -26,6 +26,13 @@ constexpr size_t AlignUp(size_t offset, size_t alignment) {
 
 HeaderBytes HeaderOf(const std::byte* frame) { return HeaderBytes(frame, kHeaderSize); }
 
+// `arrived` and `size` count the header.
+absl::Status TornBody(size_t arrived, size_t size) {
+  return FrameErrorStatus(
+      FrameError::kTornBody,
+      absl::StrCat("torn body: ", arrived - kHeaderSize, " of ", size - kHeaderSize, " bytes"));
+}
+
 }  // namespace
 
 FrameBuffer::FrameBuffer(BufferPool* pool, const FrameReaderOptions& options,
@@ -46,10 +53,7 @@ FrameBuffer::FrameBuffer(BufferPool* pool, const FrameReaderOptions& options,
   }
   size_t size = SizeOf(header);
   last_size_ = size;
-  if (size > buffered()) {
-    StartPartial(size);
-    return {};
-  }
+  if (size > buffered()) return {};
   std::span<const std::byte> body(frame + kHeaderSize, size - kHeaderSize);
   if (!internal::IsValidBody(header, body)) return Fail(ValidateBody(header, body));
   begin_ += size;
@@ -105,10 +109,16 @@ std::span<const iovec> FrameBuffer::BeginRead(std::array<iovec, 2>* buffers) {
 // What was not given out goes where the next frame can be shared: to the front, once nobody shares
 // the buffer; behind the messages that do, as long as half of it is free; or to another buffer.
 void FrameBuffer::MakeRoom() {
+  const bool grows = buffer_.size() < wanted_;
+  if (partial_.size() == 0 && buffered() >= kHeaderSize) {
+    const size_t size = SizeOf(HeaderOf(buffer_.data() + begin_));  // `Find` has validated it
+    if (!grows && FitsBehind(size)) return;
+    const size_t in_front = grows ? wanted_ : buffer_.unshared() ? buffer_.size() : 0;
+    if (!StaysShared() || size > in_front) StartPartial(size);
+  }
+  if (grows) return MoveRestToNewBuffer();
   size_t begin = AlignUp(begin_, kShareAlignment);
-  if (buffer_.size() < wanted_) {
-    MoveRestToNewBuffer();
-  } else if (buffer_.unshared()) {
+  if (buffer_.unshared()) {
     MoveRest(buffer_.data(), 0);
   } else if (begin + buffered() <= buffer_.size() / 2) {
     MoveRest(buffer_.data(), begin);
@@ -117,13 +127,20 @@ void FrameBuffer::MakeRoom() {
   }
 }
 
+// Whether the frame of which a part has arrived is to be received to its end in the receive buffer.
+bool FrameBuffer::StaysShared() const { return !options_.own_buffers && !ExpectsLarge(); }
+
+// And can be where it is.
+bool FrameBuffer::FitsBehind(size_t size) const {
+  return StaysShared() && begin_ % kShareAlignment == 0 && begin_ + size <= buffer_.size();
+}
+
 void FrameBuffer::MoveRestToNewBuffer() {
   Slab old = std::exchange(buffer_, Slab(pool_->Allocate(wanted_)));
   MoveRest(old.data(), 0);
 }
 
-// It is at most a part of a header: whole frames were given out, and of a longer part of a frame
-// `partial_` was made.
+// A part of one frame: whole ones were given out.
 void FrameBuffer::MoveRest(std::byte* from, size_t to) {
   size_t rest = buffered();
   if (rest > 0 && from + begin_ != buffer_.data() + to) {
@@ -167,10 +184,11 @@ void FrameBuffer::Account(size_t bytes) {
 
 void FrameBuffer::OnEnd() {
   if (partial_.size() != 0 && !Planted(bugs_, &TransportBugs::torn_body_is_clean_end)) {
-    Fail(FrameErrorStatus(FrameError::kTornBody,
-                          absl::StrCat("torn body: ", partial_filled_ - kHeaderSize, " of ",
-                                       partial_.size() - kHeaderSize, " bytes")));
-  } else if (buffered() != 0 && !Planted(bugs_, &TransportBugs::torn_header_is_clean_end)) {
+    Fail(TornBody(partial_filled_, partial_.size()));
+  } else if (buffered() >= kHeaderSize && !Planted(bugs_, &TransportBugs::torn_body_is_clean_end)) {
+    Fail(TornBody(buffered(), SizeOf(HeaderOf(buffer_.data() + begin_))));
+  } else if (buffered() != 0 && buffered() < kHeaderSize &&
+             !Planted(bugs_, &TransportBugs::torn_header_is_clean_end)) {
     Fail(FrameErrorStatus(FrameError::kTornHeader, absl::StrCat("torn header: ", buffered(), " of ",
                                                                 kHeaderSize, " bytes")));
   } else {

@@ -95,6 +95,8 @@ class FrameBuffer {
     return static_cast<size_t>(frame.data() - buffer_.data());
   }
   void MakeRoom();
+  bool StaysShared() const;
+  bool FitsBehind(size_t size) const;
   void MoveRestToNewBuffer();
   bool ExpectsLarge() const;
   void MoveRest(std::byte* from, size_t to);

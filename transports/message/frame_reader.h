@@ -13,8 +13,9 @@
 //     for (MessageView view; !(view = reader.TryNextView(max_message_size)).empty();) { ... }
 //
 // One read takes as many frames as the kernel has: they land in the receive buffer, and each
-// message is a part of it (docs/decisions/received-messages-share-buffers.md). A frame of which
-// only a part has arrived gets its own buffer as soon as its header has been validated; the rest is
+// message is a part of it (docs/decisions/received-messages-share-buffers.md). The rest of a frame
+// of which a part has arrived is received behind that part, or behind the part moved to the front;
+// if the receive buffer has no room for it, the frame gets a buffer of its own, and the rest is
 // read directly into that, and what follows it, in the same system call, into the receive buffer.
 // After a frame of at least `direct_bytes` the next is expected to be large too: only its head is
 // then read into the receive buffer, so that a stream of large frames is not copied.
@@ -24,14 +25,15 @@
 //     live may share what lies before `begin_`: nothing is written there before they are gone.
 //  2. `partial_` is empty, or its header is valid and all that has arrived lies in it: begin_ ==
 //     end_ whenever a read starts.
-//  3. A read starts only when no whole frame is buffered. So at most 255 bytes are ever moved, and
-//     the end of the stream is clean if and only if nothing is buffered.
+//  3. A read starts only when no whole frame is buffered, and the header of one that is buffered in
+//     part has been validated. So a part of one frame is all that is ever moved, and the end of the
+//     stream is clean if and only if nothing is buffered.
 //  4. `final_` is OK until the stream has ended; nothing is given out after that.
 //  5. Bytes are accounted for when the read that brought them completes. A cancelled read brought
 //     none; one that was cancelled too late brought what it reports. Either way nothing is lost.
 //
 // States:  reading --end, fault, wrong frame--> ended (`final_`)      [OnRead, Fail]
-//          header --header valid, frame not whole--> partial          [StartPartial]
+//          header --header valid, no room for the frame--> partial    [StartPartial]
 //          partial --last byte--> header                              [FindPartial]
 #ifndef FAULTLINE_TRANSPORTS_MESSAGE_FRAME_READER_H_
 #define FAULTLINE_TRANSPORTS_MESSAGE_FRAME_READER_H_

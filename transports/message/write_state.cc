@@ -24,14 +24,12 @@ size_t WholeBuffers(const FrozenBatch& batch, size_t bytes) {
 // first have changed places.
 FrozenBatch WithSwappedRest(const FrozenBatch& batch, size_t bytes) {
   std::vector<Frozen> rest;
-  size_t skip = batch.messages().size() - batch.buffers().size();
-  for (const iovec& buffer : batch.buffers()) {
-    const Frozen& message = batch.messages()[skip++];
-    size_t taken = std::min(bytes, buffer.iov_len);
-    bytes -= taken;
-    if (taken == buffer.iov_len) continue;
-    size_t left = buffer.iov_len - taken;
-    rest.push_back(message.Slice(message.size() - left, left));
+  size_t written = bytes - batch.bytes();  // and all that was added, below
+  for (const Frozen& message : batch.messages()) written += message.size();
+  for (const Frozen& message : batch.messages()) {
+    const size_t taken = std::min(written, message.size());
+    written -= taken;
+    if (taken < message.size()) rest.push_back(message.Slice(taken, message.size() - taken));
   }
   if (rest.size() >= 3) std::swap(rest[1], rest[2]);
   FrozenBatch swapped;
