@@ -7,8 +7,10 @@
 // docs/performance.md says how to read the figures.
 
 #include <benchmark/benchmark.h>
+#include <sys/mman.h>
 
 #include <coroutine>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <queue>
@@ -21,6 +23,8 @@
 
 namespace faultline::bench {
 namespace {
+
+constexpr size_t kEventLines = 36;  // that an event of a round trip touches, messages included
 
 // --- The floor ---
 
@@ -115,6 +119,68 @@ void FloorAllocation(benchmark::State& state) {
 }
 BENCHMARK(FloorAllocation)->Name("Floor/allocation");
 
+// What the memory system alone asks for a message to one of many hosts. Each event goes to a random
+// host of `state.range(0)`, writes to so many cache lines of its own as an event of a simulated
+// world does, and copies a message out of one of its buffers into another. Nothing is computed, no
+// line depends on another, and the lines of the next events are fetched ahead of time, in huge
+// pages: a simulator cannot be better than that, only touch fewer lines.
+class ColdHosts {
+ public:
+  explicit ColdHosts(size_t hosts) : hosts_(hosts) {
+    const size_t bytes = (hosts * sizeof(Host) + kHugePage - 1) / kHugePage * kHugePage;
+    memory_ = static_cast<Host*>(std::aligned_alloc(kHugePage, bytes));
+    (void)madvise(memory_, bytes, MADV_HUGEPAGE);
+    std::memset(static_cast<void*>(memory_), 1, bytes);
+    for (size_t& host : coming_) host = Draw();
+  }
+  ColdHosts(const ColdHosts&) = delete;
+  ColdHosts& operator=(const ColdHosts&) = delete;
+  ~ColdHosts() { std::free(memory_); }
+
+  void Event() {
+    Host& host = memory_[coming_[turn_]];
+    for (Line& line : host.state) line.value += turn_;
+    std::memcpy(host.to, host.from, kMessageBytes);
+    host.from[turn_] = static_cast<std::byte>(turn_);
+    coming_[turn_] = Draw();
+    turn_ = (turn_ + 1) % kAhead;
+  }
+
+ private:
+  static constexpr size_t kHugePage = size_t{2} << 20;
+  static constexpr size_t kAhead = 4;
+
+  struct alignas(64) Line {
+    uint64_t value;
+  };
+  struct Host {
+    Line state[kEventLines - 2 * kMessageBytes / 64];
+    std::byte from[kMessageBytes];
+    std::byte to[kMessageBytes];
+  };
+
+  size_t Draw() {
+    random_ ^= random_ << 13;
+    random_ ^= random_ >> 7;
+    random_ ^= random_ << 17;
+    const size_t host = random_ % hosts_;
+    FetchLines(&memory_[host], sizeof(Host));
+    return host;
+  }
+
+  const size_t hosts_;
+  Host* memory_;
+  uint64_t random_ = 88172645463325252;
+  size_t coming_[kAhead];
+  size_t turn_ = 0;
+};
+
+void FloorMemory(benchmark::State& state) {
+  ColdHosts hosts(static_cast<size_t>(state.range(0)));
+  for (auto _ : state) hosts.Event();
+}
+BENCHMARK(FloorMemory)->Name("Floor/memory")->Arg(10)->Arg(10'000);
+
 // --- Worlds ---
 
 LoadOptions Plain() { return {}; }
@@ -152,7 +218,7 @@ LoadOptions Faulty() {
   return options;
 }
 
-constexpr uint64_t kBatch = 16'384;
+constexpr uint64_t kBatch = 65'536;  // several steps of each of 10,000 hosts
 
 void Drive(benchmark::State& state, std::unique_ptr<Workload> load) {
   load->Run(kBatch);  // warm: buffers have grown, frames are in the pool
@@ -189,6 +255,8 @@ void RegisterWorlds() {
   Register("Hosts/10_000", [] { return PingPong(Plain(), 5'000); });
   Register("Hosts/10/jitter", [] { return PingPong(Jittered(), 5); });
   Register("Hosts/10_000/jitter", [] { return PingPong(Jittered(), 5'000); });
+  Register("Mesh/10", [] { return Mesh(Jittered(), 10); });
+  Register("Mesh/10_000", [] { return Mesh(Jittered(), 10'000); });
   Register("Timers/10", [] { return Timers(Plain(), 10); });
   Register("Timers/10_000", [] { return Timers(Plain(), 10'000); });
 }
@@ -226,6 +294,8 @@ Bars Judge(const Measurements& seen) {
       AtMost("cost an event, 10,000 hosts by 10", growth("Hosts/10", "Hosts/10_000"), 2, "times"),
       AtMost("cost an event, 10,000 hosts by 10, jittered",
              growth("Hosts/10/jitter", "Hosts/10_000/jitter"), 2, "times"),
+      AtMost("cost an event, 10,000 hosts by 10, anybody with anybody",
+             growth("Mesh/10", "Mesh/10_000"), 2, "times"),
       AtMost("cost a timer, 10,000 hosts by 10", growth("Timers/10", "Timers/10_000"), 2, "times"),
       AtMost("round trip, 10,000 idle hosts by none",
              Quotient(seen.Nanoseconds("PingPong/10_000_idle_hosts"),

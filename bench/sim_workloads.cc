@@ -4,6 +4,7 @@
 #include <cstring>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "runtime/check.h"
 
@@ -19,6 +20,7 @@ using sim::World;
 constexpr uint16_t kPort = 7000;
 constexpr uint64_t kDatagramWindow =
     64;  // datagrams under way; 64 * (256 + overhead) fit the receive buffer
+constexpr uint32_t kMeshPeers = 2;
 using Buffer = std::array<std::byte, kMessageBytes>;
 
 // Moves all of `bytes`; false when the peer has gone.
@@ -66,9 +68,9 @@ std::unique_ptr<Listener> ListenOn(const Runtime& runtime) {
 
 Task<void> Produce(Runtime runtime, Endpoint server, Meter* meter) {
   std::unique_ptr<Stream> stream = co_await ConnectTo(&runtime, server);
+  (void)co_await meter->start()->Wait();
   Buffer buffer{};
   for (uint64_t number = 0;; ++number) {
-    while (!meter->Begin()) (void)co_await meter->more()->Wait();
     Number(&buffer, number);
     if (!co_await WriteAll(stream.get(), buffer)) co_return;
   }
@@ -90,9 +92,9 @@ Task<void> Consume(Runtime runtime, Meter* meter) {
 
 Task<void> Call(Runtime runtime, Endpoint server, Meter* meter) {
   std::unique_ptr<Stream> stream = co_await ConnectTo(&runtime, server);
+  (void)co_await meter->start()->Wait();
   Buffer buffer{};
   for (uint64_t number = 0;; ++number) {
-    while (!meter->Begin()) (void)co_await meter->more()->Wait();
     Number(&buffer, number);
     if (!co_await WriteAll(stream.get(), buffer) || !co_await ReadAll(stream.get(), buffer))
       co_return;
@@ -118,6 +120,30 @@ Task<void> ServeEcho(Runtime runtime) {
   co_await scope.Join();
 }
 
+// --- Everybody talks to anybody ---
+
+// One request at a time, each to one of `peers` by chance.
+Task<void> Roam(Runtime runtime, std::vector<Endpoint> peers, Meter* meter) {
+  std::vector<std::unique_ptr<Stream>> streams;
+  for (const Endpoint& peer : peers) streams.push_back(co_await ConnectTo(&runtime, peer));
+  (void)co_await meter->start()->Wait();
+  Buffer buffer{};
+  for (uint64_t number = 0;; ++number) {
+    Stream* stream = streams[runtime.random->Below(streams.size())].get();
+    Number(&buffer, number);
+    if (!co_await WriteAll(stream, buffer) || !co_await ReadAll(stream, buffer)) co_return;
+    FAULTLINE_CHECK(NumberOf(buffer) == number) << "reply " << number << " is another one";
+    meter->Finish();
+  }
+}
+
+Task<void> ServeAndRoam(Runtime runtime, std::vector<Endpoint> peers, Meter* meter) {
+  Scope scope(co_await ThisTask());
+  scope.Spawn(ServeEcho(runtime));
+  scope.Spawn(Roam(runtime, std::move(peers), meter));
+  co_await scope.Join();
+}
+
 // --- Datagrams ---
 
 std::unique_ptr<DatagramSocket> BindTo(const Runtime& runtime) {
@@ -128,13 +154,13 @@ std::unique_ptr<DatagramSocket> BindTo(const Runtime& runtime) {
 
 Task<void> SendDatagrams(Runtime runtime, Endpoint to, Meter* meter) {
   std::unique_ptr<DatagramSocket> socket = BindTo(runtime);
+  (void)co_await meter->start()->Wait();
   Buffer buffer{};
   for (uint64_t number = 0;; ++number) {
     if (number % kDatagramWindow == 0 && number > 0) {
       Buffer answer;
       (void)co_await socket->ReceiveFrom(answer, nullptr);
     }
-    while (!meter->Begin()) (void)co_await meter->more()->Wait();
     Number(&buffer, number);
     (void)co_await socket->SendTo(&to, buffer);
   }
@@ -157,8 +183,8 @@ Task<void> ReceiveDatagrams(Runtime runtime, Meter* meter) {
 // --- Timers, and hosts that do nothing ---
 
 Task<void> SleepAgain(Runtime runtime, Duration nap, Meter* meter) {
+  (void)co_await meter->start()->Wait();
   while (true) {
-    while (!meter->Begin()) (void)co_await meter->more()->Wait();
     (void)co_await runtime.clock->SleepFor(nap);
     meter->Finish();
   }
@@ -237,6 +263,26 @@ std::unique_ptr<Workload> ManyToOne(const LoadOptions& options, uint32_t clients
   std::unique_ptr<Workload> load = NewWorkload(options);
   Endpoint server = AddEchoServer(load.get());
   for (uint32_t i = 0; i < clients; ++i) AddCaller(load.get(), server);
+  return Settled(std::move(load));
+}
+
+std::unique_ptr<Workload> Mesh(const LoadOptions& options, uint32_t hosts) {
+  std::unique_ptr<Workload> load = NewWorkload(options);
+  World* world = load->world();
+  const uint32_t first = static_cast<uint32_t>(world->host_count());
+  for (uint32_t i = 0; i < hosts; ++i) world->AddHost({});
+  sim::Chooser chooser(world->choices(), sim::ChooserId({first, hosts}));
+  for (uint32_t i = 0; i < hosts; ++i) {
+    std::vector<Endpoint> peers;
+    for (uint32_t p = 0; p < kMeshPeers; ++p) {
+      const uint64_t away = 1 + chooser.Below(sim::Choice::kApplication, hosts - 1);
+      const uint32_t peer = first + static_cast<uint32_t>((i + away) % hosts);
+      peers.push_back(world->host(peer)->Address(Plane::kClient, kPort));
+    }
+    world->host(first + i)->Boot([peers, meter = load->meter()](const Runtime& runtime) {
+      return ServeAndRoam(runtime, peers, meter);
+    });
+  }
   return Settled(std::move(load));
 }
 

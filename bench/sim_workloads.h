@@ -1,8 +1,7 @@
 // Simulated worlds under load, that a benchmark drives in batches.
 //
-// What: a `Workload` is a world whose tasks do as many steps (messages, round trips, datagrams,
-// timers) as they are allowed, then stop the world; what came before the first batch (hosts,
-// connections) is not measured.
+// What: a `Workload` is a world whose tasks do steps (messages, round trips, datagrams, timers)
+// until a batch is complete; what came before the first batch (hosts, connections) is not measured.
 //
 //   std::unique_ptr<Workload> load = PingPong({.pairs = 1});
 //   while (state.KeepRunningBatch(kBatch)) load->Run(kBatch);
@@ -23,24 +22,20 @@ namespace faultline::bench {
 
 inline constexpr size_t kMessageBytes = 256;
 
-// Steps that are allowed, begun and done, by all tasks of one world together.
+// Steps that are done, by all tasks of one world together. The traffic never pauses: the world is
+// stopped when a batch is complete, wherever the tasks are, and goes on from there with the next.
+// So a step costs the same work with ten tasks as with ten thousand.
 class Meter {
  public:
   explicit Meter(sim::World* world) : world_(world) {}
 
+  // For tasks: set when the first batch begins.
+  Event* start() { return &start_; }
   void Allow(uint64_t steps) {
-    allowed_ += steps;
     goal_ += steps;
-    more_.Set();
+    start_.Set();
   }
-  // For tasks: false if no step is left; then wait for `more`.
-  bool Begin() {
-    if (allowed_ == 0) return false;
-    if (--allowed_ == 0) more_.Reset();
-    return true;
-  }
-  Event* more() { return &more_; }
-  // A step is done; the last one that was allowed stops the world.
+  // A step is done; the last one of the batch stops the world.
   void Finish() {
     if (++done_ == goal_) world_->Stop();
   }
@@ -49,8 +44,7 @@ class Meter {
 
  private:
   sim::World* const world_;
-  Event more_;
-  uint64_t allowed_ = 0;
+  Event start_;
   uint64_t goal_ = 0;
   uint64_t done_ = 0;
 };
@@ -64,7 +58,7 @@ class Workload {
   sim::World* world() { return &world_; }
   Meter* meter() { return &meter_; }
 
-  // Lets the tasks do `steps` steps; returns when they have been done, and dies if they cannot be.
+  // Lets the tasks do `steps` more; returns when they have been done, and dies if they cannot be.
   void Run(uint64_t steps);
 
   // Events fired by all calls of `Run`.
@@ -89,6 +83,10 @@ std::unique_ptr<Workload> OneWay(const LoadOptions& options);
 std::unique_ptr<Workload> PingPong(const LoadOptions& options, uint32_t pairs);
 // A step is a round trip of one of `clients` hosts with the one server, a connection each.
 std::unique_ptr<Workload> ManyToOne(const LoadOptions& options, uint32_t clients);
+// A step is a round trip of one of `hosts` hosts with another: each serves, each has connections to
+// two others that were drawn by lot, and asks one of them at a time, by lot again. What happens
+// next is happening anywhere.
+std::unique_ptr<Workload> Mesh(const LoadOptions& options, uint32_t hosts);
 // A step is one datagram of 256 bytes from one host to another, received; every 64th is
 // acknowledged, so that none falls off the receive buffer.
 std::unique_ptr<Workload> Datagrams(const LoadOptions& options);

@@ -1,14 +1,17 @@
-// Goal: frames are recycled by size, within a bound, also when they die on another thread than the
-// one they were made on, and are given back when a thread ends. Method: the heap's allocations are
-// counted; threads hand frames to each other (run under TSan too).
+// Goal: frames are recycled by size, also when they die on another thread than the one they were
+// made on; what a thread does not keep, at most a bounded number and nothing once it has ended,
+// serves the others; blocks begin with a cache line and do not overlap. Method: addresses are
+// compared; threads hand frames to each other (run under TSan too).
 #include "runtime/frame_pool.h"
 
 #include <gtest/gtest.h>
-#include <malloc.h>
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
-#include <optional>
+#include <iterator>
+#include <set>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -28,6 +31,21 @@ using testing::TestLoop;
 
 constexpr bool kPooled = FAULTLINE_FRAME_POOL != 0;
 
+using Addresses = std::set<uintptr_t>;
+
+uintptr_t AddressOf(void* block) { return reinterpret_cast<uintptr_t>(block); }
+
+// Blocks of one class, cut or recycled.
+Addresses Take(size_t count, size_t size) {
+  Addresses blocks;
+  for (size_t i = 0; i < count; ++i) blocks.insert(AddressOf(FramePool::Allocate(size)));
+  return blocks;
+}
+
+void GiveBack(const Addresses& blocks, size_t size) {
+  for (uintptr_t block : blocks) FramePool::Free(reinterpret_cast<void*>(block), size);
+}
+
 TEST(FramePoolTest, RecyclesBlocksOfTheSameClass) {
   if (!kPooled) GTEST_SKIP() << "every frame goes to the heap under AddressSanitizer";
   void* first = FramePool::Allocate(65);
@@ -35,55 +53,68 @@ TEST(FramePoolTest, RecyclesBlocksOfTheSameClass) {
   AllocationCounter counter;
   void* again = FramePool::Allocate(128);  // 65 to 128 bytes are one class
   EXPECT_EQ(again, first);
-  EXPECT_EQ(counter.allocations(), 0u);
   void* other = FramePool::Allocate(128);
   EXPECT_NE(other, again);
-  EXPECT_EQ(counter.allocations(), 1u);
+  EXPECT_EQ(counter.allocations(), 0u) << "blocks do not come from the heap";
   FramePool::Free(again, 128);
   FramePool::Free(other, 128);
 }
 
-TEST(FramePoolTest, ABlockHoldsItsWholeClass) {
-  std::vector<std::pair<void*, size_t>> blocks;
+TEST(FramePoolTest, ABlockBeginsWithACacheLineAndHoldsItsWholeClass) {
+  struct Block {
+    std::byte* memory;
+    size_t size;
+    size_t usable;
+    std::byte mark;
+  };
+  std::vector<Block> blocks;
   for (size_t size = 1; size <= 5000; size += 7) {
-    void* block = FramePool::Allocate(size);
-    std::memset(block, 0xab, size);
+    auto* memory = static_cast<std::byte*>(FramePool::Allocate(size));
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(memory) % FramePool::kGranularity, 0u) << size;
     // A smaller frame leaves its block to a larger one of its class.
-    size_t class_size = kPooled && size <= 4096 ? (size + 63) / 64 * 64 : size;
-    EXPECT_GE(malloc_usable_size(block), class_size);
-    blocks.emplace_back(block, size);
+    size_t usable = kPooled && size <= 4096 ? (size + 63) / 64 * 64 : size;
+    std::byte mark = static_cast<std::byte>(blocks.size());
+    std::memset(memory, static_cast<int>(mark), usable);
+    blocks.push_back({memory, size, usable, mark});
   }
-  for (auto [block, size] : blocks) FramePool::Free(block, size);
+  for (const Block& block : blocks) {
+    EXPECT_EQ(std::count(block.memory, block.memory + block.usable, block.mark),
+              static_cast<ptrdiff_t>(block.usable));
+    FramePool::Free(block.memory, block.size);
+  }
 }
 
 TEST(FramePoolTest, KeepsNoLargeBlocks) {
   if (!kPooled) GTEST_SKIP() << "every frame goes to the heap under AddressSanitizer";
-  FramePool::Free(FramePool::Allocate(4096), 4096);
-  FramePool::Free(FramePool::Allocate(4097), 4097);
   AllocationCounter counter;
   FramePool::Free(FramePool::Allocate(4096), 4096);
   EXPECT_EQ(counter.allocations(), 0u);
   FramePool::Free(FramePool::Allocate(4097), 4097);
   EXPECT_EQ(counter.allocations(), 1u);
+  EXPECT_EQ(counter.deallocations(), 1u);
 }
 
-TEST(FramePoolTest, KeepsABoundedNumber) {
+// A thread in which frames die that others made does not hoard them.
+TEST(FramePoolTest, WhatIsOverTheBoundServesOtherThreads) {
   if (!kPooled) GTEST_SKIP() << "every frame goes to the heap under AddressSanitizer";
-  constexpr size_t kBlocks = 20000;
-  constexpr size_t kKept = 16384;
-  std::vector<void*> blocks(kBlocks);
-  auto allocate = [&] {
-    for (void*& block : blocks) block = FramePool::Allocate(1000);
-  };
-  auto free = [&] {
-    for (void* block : blocks) FramePool::Free(block, 1000);
-  };
-  allocate();
-  free();
-  AllocationCounter counter;
-  allocate();
-  EXPECT_EQ(counter.allocations(), kBlocks - kKept);
-  free();
+  Addresses blocks = Take(FramePool::kMaxCachedPerClass + 1, 1000);
+  GiveBack(blocks, 1000);
+  std::thread([&blocks] {
+    void* other = FramePool::Allocate(1000);
+    EXPECT_TRUE(blocks.contains(AddressOf(other)));
+    FramePool::Free(other, 1000);
+  }).join();
+}
+
+TEST(FramePoolTest, UpToTheBoundBlocksStayWithTheThread) {
+  if (!kPooled) GTEST_SKIP() << "every frame goes to the heap under AddressSanitizer";
+  Addresses blocks = Take(FramePool::kMaxCachedPerClass, 1100);
+  GiveBack(blocks, 1100);
+  std::thread([&blocks] {
+    void* other = FramePool::Allocate(1100);
+    EXPECT_FALSE(blocks.contains(AddressOf(other)));
+    FramePool::Free(other, 1100);
+  }).join();
 }
 
 Task<int> Leaf(int value) {
@@ -128,22 +159,28 @@ TEST(FramePoolTest, AFrameMayDieOnAnotherThread) {
   EXPECT_EQ(sum, 500);
 }
 
-// What a thread has cached goes back with it, and so does a frame that dies after the cache.
+// What a thread has cached serves the next one, and so does a frame that dies after the cache.
 TEST(FramePoolTest, AThreadThatEndsGivesEverythingBack) {
+  if (!kPooled) GTEST_SKIP() << "every frame goes to the heap under AddressSanitizer";
+  constexpr size_t kCached = 100;
+  constexpr size_t kSize = 3000;  // a class of this test's own
   struct Late {
-    std::optional<Task<void>> task;
+    ~Late() { GiveBack(blocks, kSize); }
+    Addresses blocks;
   };
-  int unused = 0;
-  AllocationCounter counter;
-  std::thread([&unused] {
+  Addresses blocks;
+  std::thread([&blocks] {
     static thread_local Late late;  // made before the cache, so destroyed after it
     (void)&late;
-    late.task.emplace(Sum(1, &unused));
-    std::vector<Task<void>> cached;
-    for (int i = 0; i < 100; ++i) cached.push_back(Sum(1, &unused));
+    blocks = Take(kCached + 1, kSize);
+    late.blocks = {*blocks.begin()};
+    GiveBack({std::next(blocks.begin()), blocks.end()}, kSize);
   }).join();
-  EXPECT_GE(counter.allocations(), 101u);
-  EXPECT_EQ(counter.deallocations(), counter.allocations());
+  std::thread([&blocks] {
+    Addresses again = Take(kCached + 1, kSize);
+    EXPECT_EQ(again, blocks);
+    GiveBack(again, kSize);
+  }).join();
 }
 
 }  // namespace

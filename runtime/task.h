@@ -48,10 +48,7 @@ template <typename T>
 inline constexpr bool kIsCapturingLambda = IsClosure<std::remove_cv_t<T>>() && !std::is_empty_v<T>;
 
 // What each coroutine of the library carries. Awaiting hands `task` and `stop` down.
-struct PromiseBase {
-  static void* operator new(size_t size) { return FramePool::Allocate(size); }
-  static void operator delete(void* memory, size_t size) { FramePool::Free(memory, size); }
-
+struct PromiseBase : Pooled {
   void unhandled_exception() noexcept { std::terminate(); }
   std::suspend_always initial_suspend() noexcept { return {}; }
 

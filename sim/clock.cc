@@ -82,6 +82,22 @@ void SimClock::Fire() {
   if (!queued()) Reschedule();
 }
 
+void SimClock::Fetch(int depth) const {
+  switch (depth) {
+    case 1:
+      return FetchLines(this, sizeof(*this));
+    case 2:
+      world_->trace()->FetchHost(id_);
+      FetchLines(host_, sizeof(*host_));
+      FetchLines(sleepers_, sizeof(*sleepers_));
+      return timers_.FetchHeap();
+    case 3:
+      return timers_.FetchFirst();
+    default:
+      return timers_.FetchBehindFirst();
+  }
+}
+
 void SimClock::Pause() {
   paused_ = true;
   world_->events()->Cancel(this);

@@ -3,6 +3,7 @@
 #define FAULTLINE_SIM_CLOCK_H_
 
 #include "runtime/clock.h"
+#include "runtime/executor.h"
 #include "runtime/time.h"
 #include "runtime/timer_queue.h"
 #include "sim/config.h"
@@ -46,8 +47,9 @@ class HostClock {
 // process is paused its timers wait; those that became due meanwhile fire when it resumes.
 class SimClock final : public Clock, private Actor {
  public:
-  SimClock(World* world, HostClock* host_clock, uint32_t host)
-      : world_(world), host_(host_clock), id_(host) {}
+  // `sleepers`: the tasks that wait for it.
+  SimClock(World* world, HostClock* host_clock, uint32_t host, const Executor* sleepers)
+      : id_(host), world_(world), host_(host_clock), sleepers_(sleepers) {}
 
   MonotonicTime Now() const override { return host_->Now(); }
   WallTime WallNow() const override { return host_->WallNow(); }
@@ -63,11 +65,13 @@ class SimClock final : public Clock, private Actor {
   void ArmTimer(Timer* timer) override;
   void DisarmTimer(Timer* timer) override { timers_.Remove(timer); }
   void Fire() override;
+  void Fetch(int depth) const override;
 
-  World* const world_;
-  HostClock* const host_;
   const uint32_t id_;
   bool paused_ = false;
+  World* const world_;
+  HostClock* const host_;
+  const Executor* const sleepers_;
   MonotonicTime scheduled_{};  // local time that the queued event is for
   TimerQueue timers_;
 };

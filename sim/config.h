@@ -37,6 +37,10 @@ struct SocketFaults {
   Ratio partial_write{};  // a write takes only a prefix, although there is room
   Ratio partial_read{};   // a read returns only a prefix, down to one byte, although more is there
   Ratio yield{};          // an operation that could complete at once goes through the ready queue
+
+  bool any() const {
+    return partial_write.numerator > 0 || partial_read.numerator > 0 || yield.numerator > 0;
+  }
 };
 
 struct HostLimits {

@@ -35,7 +35,7 @@ void EventQueue::Cancel(Actor* event) {
   Release(event);
   if (place.bucket == kRun) {
     RemoveFromRun(event);
-    if (run_head_ == run_tail_) RefillRun();
+    if (in_buckets_ > 0 && run_head_ == run_tail_) RefillRun();
   } else {
     RemoveFromBucket(place);
   }
@@ -78,21 +78,28 @@ void EventQueue::SpillRun() {
   for (size_t i = kept; i < end; ++i) InsertIntoBuckets(run_[i]);
 }
 
+// Appends what comes next to the run, which has room for it.
 void EventQueue::RefillRun() {
-  run_head_ = run_tail_ = 0;
-  while (occupied_ != 0) {
+  std::move(run_.begin() + run_head_, run_.begin() + run_tail_, run_.begin());
+  run_tail_ -= std::exchange(run_head_, 0);
+  while (occupied_ != 0 && run_tail_ < kRunTarget) {
     uint32_t lowest = static_cast<uint32_t>(__builtin_ctzll(occupied_));
-    if (lowest == 0) return TakeInstant();
-    if (buckets_[lowest].size() <= kRunTarget) return TakeAll(lowest);
-    Split(lowest);
+    if (lowest == 0) {
+      TakeInstant();
+    } else if (buckets_[lowest].size() <= kRunTarget) {
+      TakeAll(lowest);
+    } else {
+      Split(lowest);
+    }
   }
 }
 
 void EventQueue::TakeAll(uint32_t index) {
   std::vector<Entry>& bucket = buckets_[index];
+  const size_t first = run_tail_;
   for (const Entry& entry : bucket) {
     size_t at = run_tail_++;
-    for (; at > 0 && entry.Before(run_[at - 1]); --at) run_[at] = run_[at - 1];
+    for (; at > first && entry.Before(run_[at - 1]); --at) run_[at] = run_[at - 1];
     run_[at] = entry;
     places_[entry.slot] = {kRun, 0};
   }

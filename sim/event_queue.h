@@ -12,6 +12,10 @@
 // thousand, and events that are far away are not touched. Nothing is allocated once the vectors
 // have grown.
 //
+// The run also tells which actors are next, so that the world can fetch their memory while it works
+// for those before them (see `World::FetchAhead`). It is filled up again before it is empty, so
+// that there is always somebody to look ahead to.
+//
 // Invariants
 //  1. Every event of the run comes before every event of the buckets.
 //  2. The run is empty only if the queue is.
@@ -26,6 +30,7 @@
 #include <vector>
 
 #include "runtime/check.h"
+#include "runtime/fetch.h"
 #include "runtime/time.h"
 
 namespace faultline::sim {
@@ -44,6 +49,12 @@ class Actor {
   virtual void Fire() = 0;
   // The queue is being destroyed with this in it. An actor that owns itself deletes itself.
   virtual void OnQueueDestroyed() {}
+
+  // A hint for the processor's caches: this fires soon. The queue asks for the first line of the
+  // actor; then this is called with 1, 2 and so on up to `kFetchDepth`, each time when what was
+  // asked for before has come: to ask for what lies one pointer further. Nothing may change.
+  static constexpr int kFetchDepth = 4;
+  virtual void Fetch(int) const {}
 
   bool queued() const { return queue_ != nullptr; }
 
@@ -64,6 +75,12 @@ class EventQueue {
   size_t size() const { return run_tail_ - run_head_ + in_buckets_; }
   // Of the first event; the queue is not empty.
   MonotonicTime next_time() const { return MonotonicTime(Duration(run_[run_head_].when)); }
+
+  // The actor that fires after `ahead` others, as things stand; null if it is not known, or if
+  // there is none. Nothing of the actor is touched.
+  const Actor* Upcoming(size_t ahead) const {
+    return run_head_ + ahead < run_tail_ ? run_[run_head_ + ahead].actor : nullptr;
+  }
 
   // The next place in the order of decisions.
   uint64_t NextSequence() { return ++last_sequence_; }
@@ -89,7 +106,7 @@ class EventQueue {
   Actor* Pop() {
     Actor* first = run_[run_head_++].actor;
     Release(first);
-    if (run_head_ == run_tail_) RefillRun();
+    if (in_buckets_ > 0 && run_tail_ - run_head_ < kRunLow) RefillRun();
     return first;
   }
 
@@ -114,8 +131,9 @@ class EventQueue {
 
   static constexpr uint32_t kRun = 64;  // as a bucket: one more than there are
   static constexpr size_t kRunCapacity = 64;
-  static constexpr size_t kRunTarget = 24;  // so many are taken out of the buckets at once
+  static constexpr size_t kRunTarget = 24;  // it is filled up to so many, or at most twice that
   static constexpr size_t kRunKept = 16;    // so many stay when it overflows
+  static constexpr size_t kRunLow = 16;     // with fewer it is filled up
 
   bool BelongsToRun(const Entry& entry) const {
     if (in_buckets_ == 0 && run_tail_ - run_head_ < kRunTarget) return true;

@@ -44,6 +44,27 @@ TEST(EventQueue, ASequenceTakenEarlierComesFirst) {
   EXPECT_EQ(queue.Pop(), &early);
 }
 
+// Far more events than are kept sorted: those to come are known all the same, until the last.
+TEST(EventQueue, TellsWhoFiresNext) {
+  constexpr size_t kActors = 1000;
+  constexpr size_t kAhead = 8;
+  EventQueue queue;
+  std::vector<std::unique_ptr<Note>> notes;
+  for (size_t i = 0; i < kActors; ++i) {
+    notes.push_back(std::make_unique<Note>(static_cast<int>(i)));
+    queue.Schedule(notes.back().get(), At(static_cast<int64_t>(i * 7919 % kActors)));
+  }
+  const Actor* expected = nullptr;  // of the one that is `kAhead` before it
+  std::vector<const Actor*> upcoming;
+  for (size_t popped = 0; popped < kActors; ++popped) {
+    upcoming.push_back(queue.Upcoming(kAhead));
+    if (popped >= kAhead) expected = upcoming[popped - kAhead];
+    Actor* next = queue.Pop();
+    if (popped >= kAhead) EXPECT_EQ(next, expected) << "event " << popped;
+  }
+  EXPECT_EQ(upcoming[kActors - kAhead], nullptr) << "there was nobody to look ahead to";
+}
+
 // Against a model: a map ordered by (time, sequence).
 TEST(EventQueue, AgreesWithAModel) {
   constexpr int kActors = 300;

@@ -21,12 +21,13 @@ Process::Process(Host* host, uint32_t incarnation)
     : host_(host),
       incarnation_(incarnation),
       executor_(host->paused() ? &parked_ : host->world()->ready(), host->id()),
-      clock_(host->world(), host->clock(), host->id()),
+      clock_(host->world(), host->clock(), host->id(), &executor_),
       random_(host->world()->choices(), ChooserId({kRandomTag, host->id(), incarnation})),
       entropy_(host->world()->choices(), ChooserId({kEntropyTag, host->id(), incarnation})),
       network_(this),
       runtime_{&executor_, &clock_, &network_, &entropy_, &random_, &buffers_},
       root_(&executor_) {
+  faulty_sockets_ = host->config().sockets.any();
   if (host->paused()) clock_.Pause();
 }
 
@@ -48,14 +49,14 @@ bool Process::TakeDescriptor(bool again) {
 Host::Host(World* world, uint32_t id, const HostConfig& config)
     : world_(world),
       id_(id),
+      clock_(world, config.clock),
       config_(config),
       healthy_(config.limits),
-      clock_(world, config.clock),
       chooser_(world->choices(), ChooserId({kHostTag, id})) {
   SetSocketFaults(config.sockets);
 }
 
-Host::~Host() = default;
+Host::~Host() { process_.reset(); }  // before what it uses
 
 Endpoint Host::Address(Plane plane, uint16_t port) const {
   if (plane == Plane::kLoopback) return Endpoint::Ipv4Loopback(port);
@@ -136,6 +137,7 @@ void Host::SetSocketFaults(const SocketFaults& faults) {
   if (faults.partial_write.numerator > 0) effects->Configure(Fault::kPartialWrite);
   if (faults.partial_read.numerator > 0) effects->Configure(Fault::kPartialRead);
   config_.sockets = faults;
+  if (process_ != nullptr) process_->faulty_sockets_ = faults.any();
 }
 
 void Host::SetLimits(const HostLimits& limits) {

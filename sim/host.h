@@ -30,7 +30,7 @@ namespace faultline::sim {
 using ProcessMain = std::function<Task<void>(const Runtime&)>;
 
 // One incarnation.
-class Process {
+class Process : public internal::Pooled {
  public:
   Process(Host* host, uint32_t incarnation);
   Process(const Process&) = delete;
@@ -48,6 +48,8 @@ class Process {
   size_t live_tasks() const { return root_.live(); }
   // Being destroyed by a crash: its sockets fall silent instead of saying goodbye.
   bool crashing() const { return crashing_; }
+  // Whether the host's `SocketFaults` are to be asked at all.
+  bool faulty_sockets() const { return faulty_sockets_; }
 
   // Descriptors: false at the limit. `again`: the same call, which has failed before.
   bool TakeDescriptor(bool again = false);
@@ -59,17 +61,25 @@ class Process {
   Event* descriptor_free() { return &descriptor_free_; }
   uint32_t descriptors() const { return descriptors_; }
 
+  // A hint for the processor's caches: a task of it runs soon.
+  void FetchHot() const {
+    FetchLines(this, kCacheLine);
+    FetchLines(&root_, kCacheLine);
+  }
+
  private:
   friend class Host;
 
+  // The first cache line is what each turn of a task touches.
   Host* const host_;
   const uint32_t incarnation_;
-  bool crashing_ = false;
   uint32_t descriptors_ = 3;  // standard input, output and error
-  Event descriptor_free_;
-  ReadyQueue parked_;  // of a paused process
   Executor executor_;
+  bool crashing_ = false;
+  bool faulty_sockets_ = false;
+  Event descriptor_free_;
   SimClock clock_;
+  ReadyQueue parked_;  // of a paused process
   ChoiceRandom random_;
   ChoiceEntropy entropy_;
   BufferPool buffers_;
@@ -78,7 +88,7 @@ class Process {
   Scope root_;  // last: frames die before what they use
 };
 
-class Host {
+class Host : public internal::Pooled {
  public:
   Host(World* world, uint32_t id, const HostConfig& config);
   Host(const Host&) = delete;
@@ -143,19 +153,19 @@ class Host {
  private:
   World* const world_;
   const uint32_t id_;
+  uint32_t incarnation_ = 0;
+  std::unique_ptr<Process> process_;
+  HostClock clock_;
   HostConfig config_;
   const HostLimits healthy_;
-  HostClock clock_;
   Chooser chooser_;
   PortTable ports_;
   ProcessMain main_;
-  uint32_t incarnation_ = 0;
   uint32_t pauses_ = 0;
   Fault paused_by_ = Fault::kPause;
   MonotonicTime paused_at_;
   MonotonicTime last_crash_;
   absl::flat_hash_map<uint64_t, uint64_t> ordinals_;  // looked up, never iterated
-  std::unique_ptr<Process> process_;
 };
 
 }  // namespace faultline::sim

@@ -41,12 +41,48 @@ struct Listening final : PathUser {
 class PathAlone : public ::testing::Test {
  protected:
   FaultEffects effects;
-  Path path{0, 1, Plane::kClient, LinkConfig{}, &effects};
+  LinkConfig link;
+  Path path{0, 1, Plane::kClient, &link, &effects};
   std::vector<int> log;
   Listening first{&log, 1};
   Listening second{&log, 2};
   Listening third{&log, 3};
 };
+
+// What users keep instead of looking at the path must be what they would see there.
+class Plain final : public PathUser {
+ public:
+  void OnPassageChange(Path* path, Passage) override {
+    EXPECT_EQ(link != nullptr, path->passage() == Passage::kOpen) << "told too late";
+  }
+  void OnPlain(const LinkConfig* now) override { link = now; }
+  const LinkConfig* link = nullptr;
+};
+
+TEST_F(PathAlone, UsersAreToldWhileOnlyTheLinkShapesIt) {
+  Plain user;
+  path.Register(&user);
+  EXPECT_EQ(user.link, &link);
+  for (Passage how : {Passage::kDrop, Passage::kHold}) {
+    path.Block(how, true);
+    EXPECT_EQ(user.link, nullptr);
+    path.Unblock(how, true);
+    EXPECT_EQ(user.link, &link);
+  }
+  path.SetClog(1ms);
+  EXPECT_EQ(user.link, nullptr);
+  Plain late;
+  path.Register(&late);
+  EXPECT_EQ(late.link, nullptr);
+  path.SetClog(0ms);
+  EXPECT_EQ(user.link, &link);
+  EXPECT_EQ(late.link, &link);
+  path.SetLink(LinkConfig{.mtu = 9000});
+  EXPECT_EQ(user.link, &path.link());
+  EXPECT_EQ(user.link->mtu, 9000u);
+  path.ShareLink(&link);
+  EXPECT_EQ(user.link, &link);
+}
 
 TEST_F(PathAlone, OverlappingBlocksOpenWithTheLast) {
   path.Block(Passage::kDrop, true);

@@ -16,8 +16,8 @@ SimStream::SimStream(Process* process, TcpConnection* connection, int side)
     : process_(process),
       connection_(connection),
       side_(side),
-      local_(connection->end(side).address),
-      peer_(connection->end(1 - side).address) {
+      local_(connection->address(side)),
+      peer_(connection->address(1 - side)) {
   connection->AttachSocket(side, this);
 }
 
@@ -60,10 +60,18 @@ bool SimStream::TryRead(ReadOp* op) {
     op->Fail(Error(error, "read"));
     return true;
   }
-  const TcpEnd& end = connection_->end(side_);
-  if (!end.reset) return false;
-  op->Fail(Error(end.last_error, "read"));  // 0 bytes would be a clean end
+  if (!connection_->end(side_).reset) return false;
+  op->Fail(Error(connection_->LastError(side_), "read"));  // 0 bytes would be a clean end
   return true;
+}
+
+void SimStream::Fetch(int depth) const {
+  if (depth == 0) {
+    process_->FetchHot();
+    if (reading_ != nullptr) FetchLines(reading_, sizeof(*reading_));
+  } else if (reading_ != nullptr) {
+    reading_->Fetch();
+  }
 }
 
 void SimStream::OnReadable() {
@@ -126,6 +134,7 @@ void SimStream::AbandonWrite(WriteOp*) {
 
 // The fault of short transfers: any prefix of at least one byte.
 size_t SimStream::Shorten(size_t size, bool write) {
+  if (!process_->faulty_sockets()) return size;
   const SocketFaults& faults = process_->host()->config().sockets;
   Chooser* chooser = (write ? out() : in()).chooser();
   if (size <= 1 || !chooser->Chance(write ? Choice::kPartialWrite : Choice::kPartialRead,
@@ -144,6 +153,7 @@ size_t SimStream::Shorten(size_t size, bool write) {
 
 // The fault of late completions: `op`, which completed at once, uses up its task's turn.
 bool SimStream::Yielding(const Transfer& op, TcpFlow* flow) {
+  if (!process_->faulty_sockets()) return true;
   if (flow->chooser()->Chance(Choice::kYield, process_->host()->config().sockets.yield)) {
     while (op.task()->executor->TakeSyncBudget()) {
     }

@@ -9,6 +9,7 @@
 #ifndef FAULTLINE_SIM_STREAM_H_
 #define FAULTLINE_SIM_STREAM_H_
 
+#include "runtime/frame_pool.h"
 #include "runtime/network.h"
 #include "runtime/stream.h"
 
@@ -18,7 +19,7 @@ class Process;
 class TcpConnection;
 class TcpFlow;
 
-class SimStream final : public Stream {
+class SimStream final : public Stream, public internal::Pooled {
  public:
   // One descriptor of `process` has been taken for it.
   SimStream(Process* process, TcpConnection* connection, int side);
@@ -39,6 +40,8 @@ class SimStream final : public Stream {
   void OnReadable();
   void OnWritable();
   void OnReset();  // the connection ended: an error is pending
+  // As `Actor::Fetch`, from here on: there is soon something to read.
+  void Fetch(int depth) const;
 
  private:
   bool StartRead(ReadOp* op) override;
@@ -61,11 +64,11 @@ class SimStream final : public Stream {
 
   Process* const process_;
   TcpConnection* connection_;  // null once closed
-  const int side_;
-  const Endpoint local_;
-  const Endpoint peer_;
   ReadOp* reading_ = nullptr;
   WriteOp* writing_ = nullptr;
+  const int side_;  // to here: one cache line
+  const Endpoint local_;
+  const Endpoint peer_;
 };
 
 // Sets what `options` asks for on a new stream.

@@ -33,14 +33,23 @@ bool TcpEnd::alive() const { return host->up() && host->incarnation() == incarna
 
 TcpConnection::TcpConnection(World* world, Host* client, const Endpoint& local, Host* server,
                              const Endpoint& remote, Plane plane)
+    : TcpConnection(world, ConnectionId(client, server, plane), client, local, server, remote,
+                    Route{world->PathBetween(client->id(), server->id(), plane),
+                          world->PathBetween(server->id(), client->id(), plane)},
+                    MssOf(world, plane)) {}
+
+TcpConnection::TcpConnection(World* world, uint64_t id, Host* client, const Endpoint& local,
+                             Host* server, const Endpoint& remote, Route route, size_t mss)
     : world_(world),
-      id_(ConnectionId(client, server, plane)),
+      ends_{{.host = client,
+             .incarnation = client->incarnation(),
+             .id = static_cast<uint16_t>(client->id())},
+            {.host = server, .id = static_cast<uint16_t>(server->id())}},
       unix_(remote.family() == Endpoint::Family::kUnix),
-      ends_{{client, client->incarnation(), local}, {server, 0, remote}},
-      paths_{world->PathBetween(client->id(), server->id(), plane),
-             world->PathBetween(server->id(), client->id(), plane)},
-      flows_{TcpFlow(this, 0, paths_[0], paths_[1], MssOf(world, plane), unix_),
-             TcpFlow(this, 1, paths_[1], paths_[0], MssOf(world, plane), unix_)} {
+      flows_{TcpFlow(this, id, 0, route.there, route.back, mss, unix_),
+             TcpFlow(this, id, 1, route.back, route.there, mss, unix_)},
+      id_(id),
+      addresses_{local, remote} {
   handshake_.connection = this;
   for (int side = 0; side < 2; ++side) {
     FollowLimits(side, ends_[side].host->config().limits);
@@ -59,22 +68,21 @@ void TcpConnection::SendSyn() {
     handshake_.deadline =
         world_->now() + tcp.syn_timeout * ((int64_t{1} << (tcp.syn_retries + 1)) - 1);
   }
-  world_->Record(TraceKind::kConnect, ends_[0].host->id(), id_,
-                 static_cast<uint64_t>(handshake_.attempt));
+  world_->Record(TraceKind::kConnect, ends_[0].id, id_, static_cast<uint64_t>(handshake_.attempt));
   world_->events()->Schedule(
-      &handshake_, paths_[0]->DepartSmall(world_->now(), flows_[0].chooser(), Choice::kLatency));
+      &handshake_, path(0)->DepartSmall(world_->now(), flows_[0].chooser(), Choice::kLatency));
 }
 
 void TcpConnection::OnHandshakeEvent() {
   switch (handshake_.stage) {
     case Stage::kSyn:
-      if (Passes(paths_[0])) OnSynArrival();
+      if (Passes(path(0))) OnSynArrival();
       return;
     case Stage::kSynAck:
-      if (Passes(paths_[1])) OnSynAckArrival();
+      if (Passes(path(1))) OnSynAckArrival();
       return;
     case Stage::kRefusal:
-      if (Passes(paths_[1])) FailConnect(ECONNREFUSED);
+      if (Passes(path(1))) FailConnect(ECONNREFUSED);
       return;
     case Stage::kWait:
       return OnRetry();
@@ -90,7 +98,7 @@ void TcpConnection::OnHandshakeEvent() {
 bool TcpConnection::Passes(Path* path) {
   if (unix_) return true;
   if (std::exchange(handshake_.held, false)) {  // to the end of the wait
-    world_->Record(TraceKind::kConnectTimeout, ends_[0].host->id(), id_);
+    world_->Record(TraceKind::kConnectTimeout, ends_[0].id, id_);
     FailConnect(abandoned_ ? ECANCELED : ETIMEDOUT);
     return false;
   }
@@ -136,7 +144,7 @@ void TcpConnection::OnRetry() {
     ++handshake_.attempt;
     return SendSyn();
   }
-  world_->Record(TraceKind::kConnectTimeout, ends_[0].host->id(), id_);
+  world_->Record(TraceKind::kConnectTimeout, ends_[0].id, id_);
   FailConnect(ETIMEDOUT);
 }
 
@@ -144,9 +152,9 @@ void TcpConnection::OnSynArrival() {
   TcpEnd& server = ends_[1];
   if (!server.host->up()) return AwaitRetry();
   bool known = listener_ != nullptr && server.alive();
-  SimListener* listener = server.host->ports()->listeners()->Find(server.address);
+  SimListener* listener = server.host->ports()->listeners()->Find(addresses_[1]);
   if (!known && listener == nullptr) {
-    world_->Record(TraceKind::kRefused, server.host->id(), id_);
+    world_->Record(TraceKind::kRefused, server.id, id_);
     handshake_.stage = Stage::kRefusal;
   } else if (!known && !listener->HasRoomForSyn(server.host->config().limits)) {
     OnBacklogFull(listener->HasRoomForSyn(server.host->healthy_limits()));
@@ -162,12 +170,12 @@ void TcpConnection::OnSynArrival() {
     handshake_.stage = Stage::kSynAck;
   }
   world_->events()->Schedule(
-      &handshake_, paths_[1]->DepartSmall(world_->now(), flows_[1].chooser(), Choice::kLatency));
+      &handshake_, path(1)->DepartSmall(world_->now(), flows_[1].chooser(), Choice::kLatency));
 }
 
 // The doing of a fault if there would have been room without it.
 void TcpConnection::OnBacklogFull(bool healthy_has_room) {
-  world_->Record(TraceKind::kBacklogDrop, ends_[1].host->id(), id_);
+  world_->Record(TraceKind::kBacklogDrop, ends_[1].id, id_);
   if (healthy_has_room) world_->effects()->Bite(Fault::kBacklog);
 }
 
@@ -186,7 +194,7 @@ void TcpConnection::OnSynAckArrival() {
     return FailConnect(ECANCELED);
   }
   state_ = State::kEstablished;
-  world_->Record(TraceKind::kEstablished, ends_[0].host->id(), id_);
+  world_->Record(TraceKind::kEstablished, ends_[0].id, id_);
   flows_[0].OpenWindow();
   flows_[1].OpenWindow();
   flows_[0].SendHandshakeAck();
@@ -258,7 +266,7 @@ void TcpConnection::LeaveBacklog() {
 
 // --- Sockets ---
 
-int TcpConnection::TakeError(int side) { return std::exchange(ends_[side].error, 0); }
+int TcpConnection::TakeError(int side) { return std::exchange(ends_[side].error, uint8_t{0}); }
 
 void TcpConnection::FollowLimits(int side, const HostLimits& limits) {
   flows_[side].FollowSendLimit(limits.send_buffer_bytes);
@@ -266,7 +274,7 @@ void TcpConnection::FollowLimits(int side, const HostLimits& limits) {
 }
 
 void TcpConnection::FinishEnd(int side) {
-  if (first_fin_ < 0) first_fin_ = side;
+  if (first_fin_ < 0) first_fin_ = static_cast<int8_t>(side);
   flows_[side].Finish();
 }
 
@@ -274,7 +282,7 @@ void TcpConnection::CloseEnd(int side) {
   TcpEnd& end = ends_[side];
   TcpFlow& incoming = flows_[1 - side];
   if (incoming.unread() > 0 && !end.reset && !FullyClosed()) return AbortEnd(side);
-  world_->Record(TraceKind::kClose, end.host->id(), id_, 0);
+  world_->Record(TraceKind::kClose, end.id, id_, 0);
   end.socket = nullptr;
   end.gone = true;
   if (!end.reset) {
@@ -287,7 +295,7 @@ void TcpConnection::CloseEnd(int side) {
 
 void TcpConnection::AbortEnd(int side) {
   TcpEnd& end = ends_[side];
-  world_->Record(TraceKind::kClose, end.host->id(), id_, 1);
+  world_->Record(TraceKind::kClose, end.id, id_, 1);
   end.socket = nullptr;
   end.gone = true;
   flows_[1 - side].Discard();
@@ -314,7 +322,8 @@ void TcpConnection::Kill(int side, int error) {
   TcpEnd& end = ends_[side];
   if (end.reset) return;
   end.reset = true;
-  end.error = end.last_error = error;
+  end.error = static_cast<uint8_t>(error);
+  last_errors_[side] = error;
   flows_[side].Cut();
   flows_[side].SetWriterWaiting(false);
   flows_[1 - side].ProbeIfStuck();
@@ -332,7 +341,7 @@ void TcpConnection::Wake(int side) {
 void TcpConnection::OnReset(int receiver) {
   TcpEnd& end = ends_[receiver];
   if (end.alive() && !end.reset && !FullyClosed()) {
-    world_->Record(TraceKind::kReset, end.host->id(), flows_[1 - receiver].id());
+    world_->Record(TraceKind::kReset, end.id, flows_[1 - receiver].id());
     // Linux's tcp_reset: between the peer's FIN and ours (CLOSE_WAIT) it shows as EPIPE.
     bool close_wait = flows_[1 - receiver].fin_received() && !flows_[receiver].fin_sent();
     Kill(receiver, close_wait ? EPIPE : ECONNRESET);
@@ -341,7 +350,7 @@ void TcpConnection::OnReset(int receiver) {
 }
 
 void TcpConnection::OnUserTimeout(int sender) {
-  world_->Record(TraceKind::kUserTimeout, ends_[sender].host->id(), flows_[sender].id());
+  world_->Record(TraceKind::kUserTimeout, ends_[sender].id, flows_[sender].id());
   Kill(sender, ETIMEDOUT);
   MaybeBury();
 }
@@ -351,7 +360,7 @@ void TcpConnection::OnData(int receiver) {
 }
 
 void TcpConnection::OnFin(int receiver) {
-  world_->Record(TraceKind::kFin, ends_[receiver].host->id(), flows_[1 - receiver].id());
+  world_->Record(TraceKind::kFin, ends_[receiver].id, flows_[1 - receiver].id());
   if (FullyClosed()) StartTimeWait();
   if (SimStream* socket = ends_[receiver].socket) socket->OnReadable();
   MaybeBury();
@@ -367,14 +376,14 @@ void TcpConnection::AnswerWithReset(int receiver) {
 }
 
 void TcpConnection::ResetIfBetween(uint32_t a, uint32_t b, Plane plane) {
-  if (state_ != State::kEstablished || paths_[0]->plane() != plane) return;
-  uint32_t x = ends_[0].host->id();
-  uint32_t y = ends_[1].host->id();
+  if (state_ != State::kEstablished || path(0)->plane() != plane) return;
+  uint32_t x = ends_[0].id;
+  uint32_t y = ends_[1].id;
   if (!(x == a && y == b) && !(x == b && y == a)) return;
   for (int side = 0; side < 2; ++side) {
     if (!ends_[side].alive() || ends_[side].reset) continue;
     if (!ends_[side].gone) world_->effects()->Bite(Fault::kReset);
-    world_->Record(TraceKind::kReset, ends_[side].host->id(), flows_[1 - side].id());
+    world_->Record(TraceKind::kReset, ends_[side].id, flows_[1 - side].id());
     Kill(side, ECONNRESET);
   }
   MaybeBury();
@@ -387,7 +396,7 @@ void TcpConnection::ReleasePort(Duration wait) {
   if (!port_taken_ || port_until_ <= now || !ends_[0].alive()) return;
   port_taken_ = wait != Duration::zero();
   port_until_ = now + wait;
-  ends_[0].host->ports()->Release(ends_[0].address, ends_[1].address, port_until_, now);
+  ends_[0].host->ports()->Release(addresses_[0], addresses_[1], port_until_, now);
 }
 
 // RFC 9293, 3.6.1: the side that closed first keeps the connection's name for a while.
@@ -397,7 +406,7 @@ void TcpConnection::StartTimeWait() {
   ReleasePort(Duration::zero());
   Host* server = ends_[1].host;
   if (!ends_[1].alive()) return;
-  server->ports()->Linger(ends_[1].address, world_->now() + server->config().limits.time_wait);
+  server->ports()->Linger(addresses_[1], world_->now() + server->config().limits.time_wait);
 }
 
 // A half-open connection whose client has vanished leaves the SYN queue in the end.

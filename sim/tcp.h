@@ -16,16 +16,24 @@
 //  sender settles them when it looks. Only a sender that waits for room, or whose acknowledgements
 //  are blocked (and who will time out), has an event queued.
 //  4. A connection is destroyed when neither end has a socket and both wires are empty.
+//
+// Layout: with thousands of connections each event finds them cold, and what it costs is the number
+// of cache lines that it touches. So a connection is one block of memory (of the frame pool,
+// aligned to a line): one line with what both ends look at, then the two flows, each with what a
+// segment touches first, then what only handshakes, losses and closing touch.
 #ifndef FAULTLINE_SIM_TCP_H_
 #define FAULTLINE_SIM_TCP_H_
 
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "runtime/endpoint.h"
 #include "runtime/event.h"
+#include "runtime/frame_pool.h"
 #include "sim/choices.h"
 #include "sim/event_queue.h"
 #include "sim/path.h"
@@ -39,15 +47,15 @@ class SimListener;
 class SimStream;
 class TcpConnection;
 
-class TcpFlow final : public Actor {
+class alignas(kCacheLine) TcpFlow final : public Actor {
  public:
   // `sender` is 0 (the side that connected) or 1. `direct`: a Unix stream, see TcpConnection.
-  TcpFlow(TcpConnection* connection, int sender, Path* forward, Path* back, size_t mss,
-          bool direct);
+  TcpFlow(TcpConnection* connection, uint64_t connection_id, int sender, Path* forward, Path* back,
+          size_t mss, bool direct);
 
   uint64_t id() const { return chooser_.who(); }
   Chooser* chooser() { return &chooser_; }
-  Path* forward() { return forward_.path; }
+  Path* forward() const { return forward_; }
 
   // --- The sending end ---
   // Bytes that the send buffer takes now.
@@ -69,12 +77,12 @@ class TcpFlow final : public Actor {
   // The writer waits for room (or no longer does).
   void SetWriterWaiting(bool waiting);
   void SetSendBuffer(size_t bytes) {
-    send_buffer_ = bytes;
+    send_buffer_ = Limited(bytes);
     own_send_buffer_ = true;
   }
   // The host's limit has changed: counts for a buffer whose size nobody has set.
   void FollowSendLimit(size_t bytes) {
-    if (!own_send_buffer_) send_buffer_ = bytes;
+    if (!own_send_buffer_) send_buffer_ = Limited(bytes);
   }
   size_t send_buffer() const { return send_buffer_; }
   bool fin_sent() const { return fin_sent_; }
@@ -86,11 +94,11 @@ class TcpFlow final : public Actor {
   void Read(std::span<const iovec> buffers, size_t size);
   void Discard();  // nobody will read what has arrived
   void SetReceiveBuffer(size_t bytes) {
-    receive_buffer_ = bytes;
+    receive_buffer_ = Limited(bytes);
     own_receive_buffer_ = true;
   }
   void FollowReceiveLimit(size_t bytes) {
-    if (!own_receive_buffer_) receive_buffer_ = bytes;
+    if (!own_receive_buffer_) receive_buffer_ = Limited(bytes);
   }
   size_t receive_buffer() const { return receive_buffer_; }
   // Before any data: the window that the receiver announces in the handshake.
@@ -105,8 +113,10 @@ class TcpFlow final : public Actor {
   void Silence();
 
   void Fire() override;
+  void Fetch(int depth) const override;
 
  private:
+  static constexpr size_t kLargestBuffer = size_t{1} << 30;
   enum Flag : uint8_t {
     kHandshakeAck = 1,
     kFin = 2,
@@ -131,24 +141,31 @@ class TcpFlow final : public Actor {
   };
   struct ForwardUser final : PathUser {
     void OnPassageChange(Path*, Passage) override { flow->OnForwardChange(); }
+    void OnPlain(const LinkConfig* link) override { flow->plain_forward_ = link; }
     TcpFlow* flow = nullptr;
-    Path* path = nullptr;
   };
   struct BackUser final : PathUser {
     void OnPassageChange(Path*, Passage before) override { flow->OnBackChange(before); }
+    void OnPlain(const LinkConfig* link) override { flow->plain_back_ = link; }
     TcpFlow* flow = nullptr;
-    Path* path = nullptr;
   };
   struct AckEvent final : Actor {
     void Fire() override { flow->OnAckEvent(); }
     TcpFlow* flow = nullptr;
   };
 
+  static uint32_t Limited(size_t bytes) {
+    return static_cast<uint32_t>(std::min(bytes, kLargestBuffer));
+  }
   MonotonicTime now() const;
   Duration Rto(int retries) const;
   bool SenderAlive() const;
   bool LeftBeforeCrash() const;
   bool ReceiverHostUp() const;
+  const LinkConfig& link() const {
+    return plain_forward_ != nullptr ? *plain_forward_ : forward_->link();
+  }
+  std::optional<MonotonicTime> Depart(size_t bytes);
 
   void Transmit();
   void Push(uint32_t bytes, uint8_t flags);
@@ -167,6 +184,8 @@ class TcpFlow final : public Actor {
   Duration WakeUpDelay();
   void SettleAcks();
   void ArmAckEvent();
+  void ArmAckEventAt(MonotonicTime when);
+  void DisarmAckEvent();
   void OnAckEvent();
   void OnAckTimeout();
   void OnForwardChange();
@@ -174,60 +193,63 @@ class TcpFlow final : public Actor {
   bool waiting() const { return writer_waiting_ || sent_ < written_; }
   bool HasSmallBuffers() const;
 
+  // Line 0, behind the actor: who it is, and how far the receiver is.
+  const bool direct_ : 1;
+  bool fin_queued_ : 1 = false;
+  bool fin_sent_ : 1 = false;
+  bool fin_received_ : 1 = false;
+  bool writer_waiting_ : 1 = false;
+  bool stopped_by_window_ : 1 = false;
+  bool held_ : 1 = false;   // the first segment waits for a hold to end
+  bool reack_ : 1 = false;  // an acknowledgement was lost or is held
+  const uint8_t sender_ : 1;
+  bool ack_armed_ : 1 = false;        // `ack_event_` is queued
+  bool own_send_buffer_ : 1 = false;  // its size was set
+  bool own_receive_buffer_ : 1 = false;
+  const uint16_t mss_;
   TcpConnection* const connection_;
-  const int sender_;
-  const bool direct_;
-  const size_t mss_;
-  Chooser chooser_;
-  ForwardUser forward_;
-  BackUser back_;
-
-  // Sender.
+  const LinkConfig* plain_forward_ = nullptr;  // what `forward_` is while it is plain
+  const LinkConfig* plain_back_ = nullptr;
+  uint64_t delivered_ = 0;
+  uint64_t read_ = 0;
+  // Line 1: the sender, and the bytes.
   uint64_t written_ = 0;
   uint64_t sent_ = 0;
   uint64_t acked_ = 0;
   uint64_t window_edge_ = 0;
-  size_t send_buffer_ = 0;
-  bool fin_queued_ = false;
-  bool fin_sent_ = false;
-  bool writer_waiting_ = false;
-  bool stopped_by_window_ = false;
-  bool own_send_buffer_ = false;  // its size was set
-
-  // Wire.
-  Ring<Segment> wire_;
-  bool held_ = false;                           // the first segment waits for a hold to end
-  MonotonicTime first_loss_ = kInfiniteFuture;  // of the first segment
-  MonotonicTime resent_at_;  // when its last retransmission leaves, if it has one
-  Ring<Ack> acks_;
-  bool reack_ = false;         // an acknowledgement was lost or is held
-  MonotonicTime reack_since_;  // the first of them
-  AckEvent ack_event_;
-
-  // Receiver.
+  uint64_t advertised_ = 0;  // the receiver's
   ByteRing bytes_;
-  uint64_t delivered_ = 0;
-  uint64_t read_ = 0;
-  uint64_t advertised_ = 0;
-  size_t receive_buffer_ = 0;
-  bool fin_received_ = false;
-  bool own_receive_buffer_ = false;
+  // Lines 2 and 3: the wire.
+  uint32_t send_buffer_ = 0;
+  uint32_t receive_buffer_ = 0;
+  Ring<Segment, 1> wire_;
+  Ring<Ack, 2> acks_;
+  // Line 4: who draws, and its counts of latencies.
+  Chooser chooser_;
+  // What only losses, waits and partitions touch.
+  Path* const forward_;
+  Path* const back_;
+  AckEvent ack_event_;
+  MonotonicTime first_loss_ = kInfiniteFuture;  // of the first segment
+  MonotonicTime resent_at_;    // when its last retransmission leaves, if it has one
+  MonotonicTime reack_since_;  // the first acknowledgement that was lost or is held
+  ForwardUser forward_user_;
+  BackUser back_user_;
 };
 
 // One end of a connection.
 struct TcpEnd {
   Host* host = nullptr;
-  uint32_t incarnation = 0;  // 0: not there yet
-  Endpoint address;
   SimStream* socket = nullptr;
-  bool gone = false;   // no socket, and none will come: closed, aborted, or its process died
-  bool reset = false;  // RST received, sent, or timed out: the connection no longer exists here
-  int error = 0;       // pending for the next call, as SO_ERROR
-  int last_error = 0;  // what it was
-  bool alive() const;  // the kernel that made it still runs
+  uint32_t incarnation = 0;  // 0: not there yet
+  const uint16_t id = 0;     // of `host`
+  uint8_t error = 0;         // pending for the next call, as SO_ERROR
+  bool gone : 1 = false;     // no socket, and none will come: closed, aborted, or its process died
+  bool reset : 1 = false;    // RST received, sent, or timed out: it no longer exists here
+  bool alive() const;        // the kernel that made it still runs
 };
 
-class TcpConnection {
+class alignas(kCacheLine) TcpConnection : public internal::Pooled {
  public:
   enum class State : uint8_t { kConnecting, kEstablished, kFailed };
 
@@ -244,7 +266,10 @@ class TcpConnection {
   State state() const { return state_; }
   bool is_unix() const { return unix_; }
   TcpEnd& end(int side) { return ends_[side]; }
+  const TcpEnd& end(int side) const { return ends_[side]; }
+  const Endpoint& address(int side) const { return addresses_[side]; }
   TcpFlow& flow(int sender) { return flows_[sender]; }
+  const TcpFlow& flow(int sender) const { return flows_[sender]; }
 
   // --- The connecting side ---
   void SendSyn();
@@ -270,6 +295,8 @@ class TcpConnection {
   void FollowLimits(int side, const HostLimits& limits);
   // The pending error of `side`, once.
   int TakeError(int side);
+  // What the error of `side` was, which has been reset.
+  int LastError(int side) const { return last_errors_[side]; }
 
   // --- The listening side ---
   void RefuseFromBacklog();  // the listener has gone: reset
@@ -301,6 +328,13 @@ class TcpConnection {
   void set_index(size_t index) { index_ = index; }
 
  private:
+  struct Route {
+    Path* there;
+    Path* back;
+  };
+  TcpConnection(World* world, uint64_t id, Host* client, const Endpoint& local, Host* server,
+                const Endpoint& remote, Route route, size_t mss);
+
   // What the handshake's event is for. A packet's arrival; the end of the wait for an answer to a
   // SYN that was lost, or whose answer was; the end of a half-open connection's time in the SYN
   // queue.
@@ -317,7 +351,9 @@ class TcpConnection {
   };
 
   void OnHandshakeEvent();
-  Path* HandshakePath() { return paths_[handshake_.stage == Stage::kSyn ? 0 : 1]; }
+  // What `side` sends goes this way.
+  Path* path(int side) const { return flows_[side].forward(); }
+  Path* HandshakePath() const { return path(handshake_.stage == Stage::kSyn ? 0 : 1); }
   bool Passes(Path* path);
   bool Loses(Path* path);
   void OnSynArrival();
@@ -334,25 +370,29 @@ class TcpConnection {
   void StartTimeWait();
   bool ExpiresInSynQueue();
 
+  // The first line.
   World* const world_;
-  const uint64_t id_;
-  const bool unix_;
-  size_t index_ = 0;
-  State state_ = State::kConnecting;
   TcpEnd ends_[2];
-  Path* paths_[2];
-  TcpFlow flows_[2];
-  Handshake handshake_;
-  Event connected_;
-  int connect_error_ = 0;
+  const bool unix_;
+  State state_ = State::kConnecting;
+  bool buried_ = false;
   bool claimed_ = true;     // the connecting task has not taken its result yet
   bool abandoned_ = false;  // the connecting side has given up
   bool port_taken_ = true;
+  bool queued_ = false;    // in the accept queue
+  int8_t first_fin_ = -1;  // the side that closed first
+
+  TcpFlow flows_[2];
+
+  const uint64_t id_;
+  size_t index_ = 0;
+  const Endpoint addresses_[2];
+  Handshake handshake_;
+  Event connected_;
+  int connect_error_ = 0;
+  int last_errors_[2] = {};
   MonotonicTime port_until_ = kInfiniteFuture;  // when the client's port is free again
-  int first_fin_ = -1;                          // the side that closed first
-  bool buried_ = false;
-  SimListener* listener_ = nullptr;  // whose backlog or SYN queue it is in
-  bool queued_ = false;              // in the accept queue
+  SimListener* listener_ = nullptr;             // whose backlog or SYN queue it is in
 };
 
 }  // namespace faultline::sim

@@ -1,8 +1,8 @@
 #include <algorithm>
-#include <utility>
 
 #include "runtime/check.h"
 #include "sim/host.h"
+#include "sim/stream.h"
 #include "sim/tcp.h"
 #include "xxhash.h"
 
@@ -14,21 +14,42 @@ constexpr uint64_t kFlowTag = 4;
 
 }  // namespace
 
-TcpFlow::TcpFlow(TcpConnection* connection, int sender, Path* forward, Path* back, size_t mss,
-                 bool direct)
-    : connection_(connection),
-      sender_(sender),
-      direct_(direct),
-      mss_(mss),
+TcpFlow::TcpFlow(TcpConnection* connection, uint64_t connection_id, int sender, Path* forward,
+                 Path* back, size_t mss, bool direct)
+    : direct_(direct),
+      sender_(static_cast<uint8_t>(sender & 1)),
+      mss_(static_cast<uint16_t>(std::min<size_t>(mss, UINT16_MAX))),
+      connection_(connection),
       chooser_(connection->world()->choices(),
-               ChooserId({kFlowTag, connection->id(), static_cast<uint64_t>(sender)})) {
-  forward_.flow = this;
-  forward_.path = forward;
-  back_.flow = this;
-  back_.path = back;
+               ChooserId({kFlowTag, connection_id, static_cast<uint64_t>(sender)})),
+      forward_(forward),
+      back_(back) {
+  static_assert(sizeof(Actor) == 24 && sizeof(Chooser) == 104, "the lines below are as they were");
+  forward_user_.flow = this;
+  back_user_.flow = this;
   ack_event_.flow = this;
-  forward->Register(&forward_);
-  back->Register(&back_);
+  forward->Register(&forward_user_);
+  back->Register(&back_user_);
+}
+
+// A segment arrives soon: it touches both flows, the bytes, the receiver's socket, and what that
+// wakes.
+void TcpFlow::Fetch(int depth) const {
+  constexpr size_t kHotLines = 5;
+  const TcpEnd& receiver = connection_->end(1 - sender_);
+  switch (depth) {
+    case 1:
+      FetchLines(connection_, kCacheLine);
+      FetchLines(this, kHotLines * kCacheLine);
+      return FetchLines(&connection_->flow(1 - sender_), kHotLines * kCacheLine);
+    case 2:
+      connection_->world()->trace()->FetchHost(receiver.id);
+      FetchLines(bytes_.first(), std::min<size_t>(bytes_.size(), 256));
+      if (receiver.socket != nullptr) FetchLines(receiver.socket, kCacheLine);
+      return;
+    default:
+      if (receiver.socket != nullptr) receiver.socket->Fetch(depth - 3);
+  }
 }
 
 MonotonicTime TcpFlow::now() const { return connection_->world()->now(); }
@@ -51,7 +72,11 @@ bool TcpFlow::LeftBeforeCrash() const {
   return end.alive() || resent_at_ <= end.host->last_crash();
 }
 
-bool TcpFlow::ReceiverHostUp() const { return connection_->end(1 - sender_).host->up(); }
+// A socket lives in a process.
+bool TcpFlow::ReceiverHostUp() const {
+  const TcpEnd& receiver = connection_->end(1 - sender_);
+  return receiver.socket != nullptr || receiver.host->up();
+}
 
 // --- The sending end ---
 
@@ -73,7 +98,7 @@ void TcpFlow::Write(std::span<const iovec> buffers, size_t size) {
   }
   written_ += size;
   World* world = connection_->world();
-  world->Record(TraceKind::kSend, connection_->end(sender_).host->id(), id(), hash);
+  world->Record(TraceKind::kSend, connection_->end(sender_).id, id(), hash);
   Transmit();
 }
 
@@ -86,7 +111,7 @@ void TcpFlow::SendReset() {
   bytes_.Truncate(static_cast<size_t>(sent_ - read_));
   written_ = sent_;
   fin_queued_ = fin_sent_ = true;
-  connection_->world()->events()->Cancel(&ack_event_);
+  DisarmAckEvent();
   Push(0, kReset);
 }
 
@@ -132,16 +157,14 @@ void TcpFlow::Transmit() {
 void TcpFlow::Push(uint32_t bytes, uint8_t flags) {
   if (direct_) return Deliver({now(), 0, bytes, flags, 0}, delivered_);
   World* world = connection_->world();
-  Path* path = forward_.path;
   Segment segment{now(), world->events()->NextSequence(), bytes, flags, 0};
-  std::optional<MonotonicTime> arrival =
-      path->Depart(now(), bytes + kHeaderBytes, &chooser_, Choice::kLatency);
+  std::optional<MonotonicTime> arrival = Depart(bytes + kHeaderBytes);
   if (!arrival.has_value()) {
     segment.flags |= kFellOff;
-    arrival = path->DepartSmall(now(), &chooser_, Choice::kLatency);
+    arrival = forward_->DepartSmall(now(), &chooser_, Choice::kLatency);
   }
-  if (chooser_.Chance(Choice::kReorder, path->link().reorder)) {
-    *arrival += path->link().reorder_delay.Sample(&chooser_, Choice::kReorderDelay);
+  if (chooser_.Chance(Choice::kReorder, link().reorder)) {
+    *arrival += link().reorder_delay.Sample(&chooser_, Choice::kReorderDelay);
     segment.flags |= kLate;
   }
   segment.arrival = *arrival;
@@ -154,6 +177,13 @@ void TcpFlow::Push(uint32_t bytes, uint8_t flags) {
   }
   wire_.push_back(segment);
   if (wire_.size() == 1) ScheduleFirst();
+}
+
+std::optional<MonotonicTime> TcpFlow::Depart(size_t bytes) {
+  if (plain_forward_ != nullptr && plain_forward_->bytes_per_second == 0) {
+    return now() + plain_forward_->latency.Sample(&chooser_, Choice::kLatency);
+  }
+  return forward_->Depart(now(), bytes, &chooser_, Choice::kLatency);
 }
 
 void TcpFlow::ScheduleFirst() {
@@ -176,26 +206,26 @@ void TcpFlow::Cut() {
   bytes_.Truncate(static_cast<size_t>(delivered_ - read_));
   fin_queued_ = fin_sent_ = true;
   connection_->world()->events()->Cancel(this);
-  connection_->world()->events()->Cancel(&ack_event_);
+  DisarmAckEvent();
 }
 
 void TcpFlow::Silence() {
   writer_waiting_ = false;
-  connection_->world()->events()->Cancel(&ack_event_);
+  DisarmAckEvent();
 }
 
 void TcpFlow::Fire() {
   if (direct_) return connection_->OnData(1 - sender_);
-  Passage passage = forward_.path->passage();
+  const Passage passage = plain_forward_ != nullptr ? Passage::kOpen : forward_->passage();
   if (passage == Passage::kHold && !(wire_.front().flags & kLastWait)) return HoldFirst();
   if (LosesFirst(passage)) return OnLost();
   Segment segment = wire_.front();
   wire_.pop_front();
-  first_loss_ = kInfiniteFuture;
+  if (segment.retries > 0) first_loss_ = kInfiniteFuture;
   if (!wire_.empty()) ScheduleFirst();
   const uint64_t offset = delivered_;
   const bool twice = (segment.bytes > 0 || (segment.flags & kFin) != 0) &&
-                     chooser_.Chance(Choice::kDuplicate, forward_.path->link().duplicate);
+                     chooser_.Chance(Choice::kDuplicate, link().duplicate);
   Deliver(segment, offset);
   if (twice) Deliver(segment, offset);
 }
@@ -214,11 +244,11 @@ void TcpFlow::HoldFirst() {
 
 bool TcpFlow::LosesFirst(Passage passage) {
   FaultEffects* effects = connection_->world()->effects();
-  const LinkConfig& link = forward_.path->link();
+  const LinkConfig& link = this->link();
   Segment& first = wire_.front();
   if (first.flags & kLastWait) return true;
   if (passage == Passage::kDrop) {
-    effects->Bite(forward_.path->blocked_by());
+    effects->Bite(forward_->blocked_by());
     return true;
   }
   if (first.flags & kFellOff) {
@@ -250,9 +280,8 @@ void TcpFlow::OnLost() {
     segment.arrival = resent_at_;
     return ScheduleFirst();
   }
-  world->Record(TraceKind::kRetransmit, connection_->end(sender_).host->id(), id(),
-                segment.retries);
-  segment.arrival = forward_.path->DepartSmall(resent_at_, &chooser_, Choice::kLatency);
+  world->Record(TraceKind::kRetransmit, connection_->end(sender_).id, id(), segment.retries);
+  segment.arrival = forward_->DepartSmall(resent_at_, &chooser_, Choice::kLatency);
   ScheduleFirst();
 }
 
@@ -281,7 +310,7 @@ void TcpFlow::OnForwardChange() {
     connection_->world()->events()->Cancel(this);
     connection_->world()->events()->Schedule(this, now());
   }
-  connection_->OnPassageChange(forward_.path);
+  connection_->OnPassageChange(forward_);
 }
 
 // --- The receiving end ---
@@ -290,14 +319,14 @@ void TcpFlow::OnForwardChange() {
 // acknowledged again (RFC 9293, 3.10.7.4): for everything but data a second one says nothing new.
 void TcpFlow::Deliver(const Segment& segment, uint64_t offset) {
   if (IsDuplicate(segment, offset)) {
-    connection_->world()->Record(TraceKind::kDuplicateDrop,
-                                 connection_->end(1 - sender_).host->id(), id(), segment.bytes);
+    connection_->world()->Record(TraceKind::kDuplicateDrop, connection_->end(1 - sender_).id, id(),
+                                 segment.bytes);
     return;
   }
   if (segment.flags & kReset) return connection_->OnReset(1 - sender_);
   if (segment.flags & kHandshakeAck) return connection_->OnHandshakeAck();
   const TcpEnd& receiver = connection_->end(1 - sender_);
-  if (!receiver.alive() || receiver.reset) {
+  if ((receiver.socket == nullptr && !receiver.alive()) || receiver.reset) {
     delivered_ += segment.bytes;
     Discard();
     return connection_->AnswerWithReset(1 - sender_);
@@ -319,7 +348,7 @@ bool TcpFlow::IsDuplicate(const Segment& segment, uint64_t offset) const {
 void TcpFlow::DeliverData(const Segment& segment) {
   TcpEnd& receiver = connection_->end(1 - sender_);
   delivered_ += segment.bytes;
-  connection_->world()->Record(TraceKind::kDeliver, receiver.host->id(), id(), segment.bytes);
+  connection_->world()->Record(TraceKind::kDeliver, receiver.id, id(), segment.bytes);
   if (receiver.gone) {  // closed, and more comes: close(2) promised that nobody reads it
     Discard();
     connection_->AbortEnd(1 - sender_);
@@ -344,14 +373,14 @@ void TcpFlow::Read(std::span<const iovec> buffers, size_t size) {
     left -= part;
   }
   read_ += size;
-  connection_->world()->Record(TraceKind::kRead, connection_->end(1 - sender_).host->id(), id(),
-                               size);
+  connection_->world()->Record(TraceKind::kRead, connection_->end(1 - sender_).id, id(), size);
   // A window update once the announced window has shrunk and there is a good piece more to announce
   // (RFC 9293, 3.8.6.2.2).
   uint64_t edge = read_ + receive_buffer_;
-  bool shrunk = advertised_ < delivered_ + std::max<size_t>(receive_buffer_ / 2, 1);
+  bool shrunk = advertised_ < delivered_ + std::max<uint32_t>(receive_buffer_ / 2, 1);
   if (fin_received_) return;  // nothing more will come
-  if (shrunk && edge >= advertised_ + std::min(2 * mss_, receive_buffer_ / 2)) Acknowledge();
+  if (shrunk && edge >= advertised_ + std::min<size_t>(2 * size_t{mss_}, receive_buffer_ / 2))
+    Acknowledge();
 }
 
 // --- Acknowledgements ---
@@ -359,16 +388,21 @@ void TcpFlow::Read(std::span<const iovec> buffers, size_t size) {
 void TcpFlow::Acknowledge() {
   advertised_ = std::max(advertised_, read_ + receive_buffer_);
   if (direct_) return AcknowledgeDirectly();
-  if (back_.path->passage() != Passage::kOpen) {
-    if (waiting()) connection_->world()->effects()->Bite(back_.path->blocked_by());
-    if (!std::exchange(reack_, true)) reack_since_ = now();
+  MonotonicTime arrival;
+  if (plain_back_ != nullptr) {
+    arrival = now() + plain_back_->latency.Sample(&chooser_, Choice::kAckLatency);
+  } else if (back_->passage() == Passage::kOpen) {
+    if (waiting()) connection_->world()->effects()->Bite(Fault::kClog);
+    arrival = back_->DepartAck(now(), &chooser_, Choice::kAckLatency);
+  } else {
+    if (waiting()) connection_->world()->effects()->Bite(back_->blocked_by());
+    if (!reack_) reack_since_ = now();
+    reack_ = true;
     return ArmAckEvent();
   }
-  if (back_.path->clogged() && waiting()) connection_->world()->effects()->Bite(Fault::kClog);
-  MonotonicTime arrival = back_.path->DepartAck(now(), &chooser_, Choice::kAckLatency);
   // Acknowledgements are cumulative: one that is overtaken says nothing new.
   while (!acks_.empty() && acks_.back().arrival >= arrival) acks_.pop_back();
-  if (acks_.empty()) connection_->world()->events()->Cancel(&ack_event_);
+  if (acks_.empty()) DisarmAckEvent();
   acks_.push_back({arrival, delivered_, advertised_});
   if (waiting()) ArmAckEvent();
 }
@@ -382,16 +416,27 @@ void TcpFlow::SettleAcks() {
 }
 
 void TcpFlow::ArmAckEvent() {
-  if (ack_event_.queued()) return;
-  EventQueue* events = connection_->world()->events();
+  if (ack_armed_) return;
   if (!acks_.empty()) {
-    events->Schedule(&ack_event_, std::max(now(), acks_.front().arrival));
+    ArmAckEventAt(std::max(now(), acks_.front().arrival));
   } else if (reack_ && SenderAlive()) {
-    events->Schedule(&ack_event_, reack_since_ + connection_->world()->config().tcp.user_timeout);
+    ArmAckEventAt(reack_since_ + connection_->world()->config().tcp.user_timeout);
   }
 }
 
+void TcpFlow::ArmAckEventAt(MonotonicTime when) {
+  ack_armed_ = true;
+  connection_->world()->events()->Schedule(&ack_event_, when);
+}
+
+void TcpFlow::DisarmAckEvent() {
+  if (!ack_armed_) return;
+  ack_armed_ = false;
+  connection_->world()->events()->Cancel(&ack_event_);
+}
+
 void TcpFlow::OnAckEvent() {
+  ack_armed_ = false;
   if (!SenderAlive()) return;
   if (reack_ && now() - reack_since_ >= connection_->world()->config().tcp.user_timeout) {
     return OnAckTimeout();
@@ -405,22 +450,22 @@ void TcpFlow::OnAckEvent() {
 // No acknowledgement has come for as long as the sender waits, if it has something unacknowledged.
 void TcpFlow::OnAckTimeout() {
   if (acked_ == delivered_ && sent_ == written_ && !fin_received_) return;
-  connection_->world()->effects()->Bite(back_.path->blocked_by());
+  connection_->world()->effects()->Bite(back_->blocked_by());
   connection_->OnUserTimeout(sender_);
 }
 
 // Acknowledgements in flight obey a new block. After it, the sender's next retransmission brings a
 // new one; a hold lets the old ones go.
 void TcpFlow::OnBackChange(Passage before) {
-  Passage passage = back_.path->passage();
+  Passage passage = back_->passage();
   if (before == Passage::kOpen) {
     SettleAcks();
     if (acks_.empty()) return;
     acks_.clear();
     reack_ = true;
     reack_since_ = now();
-    connection_->world()->events()->Cancel(&ack_event_);
-    if (waiting()) connection_->world()->effects()->Bite(back_.path->blocked_by());
+    DisarmAckEvent();
+    if (waiting()) connection_->world()->effects()->Bite(back_->blocked_by());
     return ArmAckEvent();
   }
   if (passage != Passage::kOpen || !reack_) return;
@@ -430,11 +475,11 @@ void TcpFlow::OnBackChange(Passage before) {
     int retries = 1;
     for (again = reack_since_ + Rto(1); again < now(); again += Rto(++retries)) {
     }
-    connection_->world()->Record(TraceKind::kDuplicateDrop, forward_.path->to(), id());
+    connection_->world()->Record(TraceKind::kDuplicateDrop, forward_->to(), id());
   }
   acks_.push_back(
-      {back_.path->DepartAck(again, &chooser_, Choice::kAckLatency), delivered_, advertised_});
-  connection_->world()->events()->Cancel(&ack_event_);
+      {back_->DepartAck(again, &chooser_, Choice::kAckLatency), delivered_, advertised_});
+  DisarmAckEvent();
   if (waiting()) ArmAckEvent();
 }
 
@@ -442,14 +487,13 @@ void TcpFlow::OnBackChange(Passage before) {
 // ---
 
 Duration TcpFlow::WakeUpDelay() {
-  return forward_.path->link().latency.Sample(&chooser_, Choice::kLatency);
+  return forward_->link().latency.Sample(&chooser_, Choice::kLatency);
 }
 
 void TcpFlow::AcknowledgeDirectly() {
   acked_ = delivered_;
   window_edge_ = std::max(window_edge_, advertised_);
-  if (!waiting() || ack_event_.queued()) return;
-  connection_->world()->events()->Schedule(&ack_event_, now() + WakeUpDelay());
+  if (waiting() && !ack_armed_) ArmAckEventAt(now() + WakeUpDelay());
 }
 
 }  // namespace faultline::sim

@@ -1,6 +1,7 @@
 #include "sim/trace.h"
 
 #include <bit>
+#include <cstddef>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
@@ -10,7 +11,10 @@
 namespace faultline::sim {
 namespace {
 
-static_assert(std::endian::native == std::endian::little,
+static_assert(std::endian::native == std::endian::little && sizeof(TraceRecord) == 32 &&
+                  offsetof(TraceRecord, host) == 8 && offsetof(TraceRecord, kind) == 12 &&
+                  offsetof(TraceRecord, detail) == 13 && offsetof(TraceRecord, reserved) == 14 &&
+                  offsetof(TraceRecord, a) == 16,
               "records are stored as they lie in memory");
 
 constexpr std::string_view kMagic = "FALTRAC1";
@@ -55,15 +59,11 @@ static_assert(std::size(kKinds) == static_cast<size_t>(TraceKind::kCount));
 
 }  // namespace
 
-template <size_t kBlock>
-TraceHash RollingHash<kBlock>::value() const {
+TraceHash RollingHash::value() const {
   if (filled_ == 0) return block_.before;
   XXH128_hash_t hash = XXH3_128bits(&block_, sizeof(TraceHash) + filled_ * sizeof(TraceRecord));
   return {hash.low64, hash.high64};
 }
-
-template class RollingHash<32>;
-template class RollingHash<8>;
 
 std::string_view TraceKindName(TraceKind kind) { return kKinds[static_cast<size_t>(kind)].name; }
 
@@ -84,17 +84,24 @@ std::string TraceRecord::ToString() const {
 
 std::string TraceHash::ToString() const { return absl::StrFormat("%016x%016x", high, low); }
 
-void Trace::Add(const TraceRecord& record) {
-  hash_.Add(record);
-  if (record.host < host_hashes_.size()) host_hashes_[record.host].Add(record);
-  last_[count_++ & (kKept - 1)] = record;
-  if (sink_ != nullptr) sink_->OnRecord(record);
+void Trace::AddWords(uint64_t time, uint64_t who, uint64_t a, uint64_t b) {
+  hash_.Add(time, who, a, b);
+  if (const uint32_t host = static_cast<uint32_t>(who); host < host_hashes_.size()) {
+    TraceHash& before = host_hashes_[host];
+    const uint64_t link[] = {before.low, before.high, time, who, a, b};
+    const XXH128_hash_t hash = XXH3_128bits(link, sizeof(link));
+    before = {hash.low64, hash.high64};
+  }
+  last_[count_++ & (kKept - 1)] = {time, who, a, b};
+  if (sink_ != nullptr) sink_->OnRecord(std::bit_cast<TraceRecord>(TraceWords{time, who, a, b}));
 }
 
 std::vector<TraceRecord> Trace::Last() const {
   std::vector<TraceRecord> records;
   uint64_t first = count_ > kKept ? count_ - kKept : 0;
-  for (uint64_t i = first; i < count_; ++i) records.push_back(last_[i & (kKept - 1)]);
+  for (uint64_t i = first; i < count_; ++i) {
+    records.push_back(std::bit_cast<TraceRecord>(last_[i & (kKept - 1)]));
+  }
   return records;
 }
 

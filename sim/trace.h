@@ -5,6 +5,10 @@
 // the same run if and only if their hashes are equal (up to a collision of XXH3's 128 bits).
 // Payloads are in it by their own hashes.
 //
+// The hash of the run chains blocks of records: most of XXH3's work is done 1 KiB at a time. That
+// of a host chains single records, which costs a little more, but it is 16 bytes in a dense array:
+// with ten thousand hosts a block a host would be one cold line and more at each event.
+//
 // The last records are kept for reports. A sink sees all of them: the program writes them to a
 // file.
 #ifndef FAULTLINE_SIM_TRACE_H_
@@ -17,6 +21,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "runtime/fetch.h"
 #include "runtime/time.h"
 
 namespace faultline::sim {
@@ -85,18 +90,24 @@ struct TraceHash {
   friend bool operator==(const TraceHash&, const TraceHash&) = default;
 };
 
+// A record as it lies in memory. Records are passed on in words, which stay in registers: one that
+// has just been written field by field could not be read back in larger pieces before every earlier
+// write is done, among them those to memory that is not in the cache.
+using TraceWords = std::array<uint64_t, sizeof(TraceRecord) / sizeof(uint64_t)>;
+
 // Chains blocks of records: each block is hashed together with the hash of everything before it.
-template <size_t kBlock>
 class RollingHash {
  public:
-  void Add(const TraceRecord& record) {
-    block_.records[filled_++] = record;
+  void Add(uint64_t time, uint64_t who, uint64_t a, uint64_t b) {
+    block_.records[filled_++] = {time, who, a, b};
     if (filled_ == kBlock) Fold();
   }
   // Of all records so far. Looking changes nothing.
   TraceHash value() const;
 
  private:
+  static constexpr size_t kBlock = 32;
+
   void Fold() {
     block_.before = value();
     filled_ = 0;
@@ -104,7 +115,7 @@ class RollingHash {
 
   struct Block {
     TraceHash before;
-    std::array<TraceRecord, kBlock> records;
+    std::array<TraceWords, kBlock> records;
   };
   Block block_;
   size_t filled_ = 0;
@@ -126,20 +137,28 @@ class Trace {
   // Not owned; null for none.
   void SetSink(TraceSink* sink) { sink_ = sink; }
 
-  void Add(const TraceRecord& record);
+  void Add(const TraceRecord& record) {
+    const uint64_t who = uint64_t{record.host} | uint64_t{static_cast<uint8_t>(record.kind)} << 32 |
+                         uint64_t{record.detail} << 40 | uint64_t{record.reserved} << 48;
+    AddWords(static_cast<uint64_t>(record.time_ns), who, record.a, record.b);
+  }
 
   TraceHash hash() const { return hash_.value(); }
-  TraceHash host_hash(uint32_t host) const { return host_hashes_[host].value(); }
+  TraceHash host_hash(uint32_t host) const { return host_hashes_[host]; }
   uint64_t count() const { return count_; }
+  // A hint for the processor's caches: records of `host` come soon.
+  void FetchHost(uint32_t host) const { FetchLines(&host_hashes_[host], sizeof(TraceHash)); }
   // The last records, oldest first.
   std::vector<TraceRecord> Last() const;
 
  private:
-  RollingHash<32> hash_;
-  std::vector<RollingHash<8>> host_hashes_;
+  void AddWords(uint64_t time, uint64_t who, uint64_t a, uint64_t b);
+
+  RollingHash hash_;
+  std::vector<TraceHash> host_hashes_;
   uint64_t count_ = 0;
   TraceSink* sink_ = nullptr;
-  std::array<TraceRecord, kKept> last_;
+  std::array<TraceWords, kKept> last_;
 };
 
 // The file form: a magic number and the records, little-endian.

@@ -20,6 +20,7 @@
 #ifndef FAULTLINE_SIM_WORLD_H_
 #define FAULTLINE_SIM_WORLD_H_
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -156,6 +157,7 @@ class World {
  private:
   class Callback;
 
+  void FetchAhead(int first_depth, int last_depth);
   void RunReady();
   bool CountTurn();
   Verdict Conclude(VerdictKind kind, absl::Status status, uint64_t events) const;
@@ -175,6 +177,8 @@ class World {
   EventQueue events_;
   std::unique_ptr<SchedulingPolicy> policy_;
   ReadyQueue ready_;
+  // Whom the last hint of each depth was for: compared, never looked at.
+  std::array<const Actor*, Actor::kFetchDepth + 1> hinted_{};
   MonotonicTime now_;
   bool stopping_ = false;
   absl::Status invariant_;
