@@ -24,7 +24,7 @@
 namespace faultline::bench {
 namespace {
 
-constexpr size_t kEventLines = 36;  // that an event of a round trip touches, messages included
+constexpr size_t kEventLines = 33;  // that an event of a round trip touches, messages included
 
 // --- The floor ---
 
