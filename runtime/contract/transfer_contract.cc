@@ -10,6 +10,7 @@
 #include "runtime/combine.h"
 #include "runtime/contract/contract.h"
 #include "runtime/contract/helpers.h"
+#include "runtime/frame_pool.h"
 #include "runtime/testing/allocation_counter.h"
 
 namespace faultline::contract {
@@ -223,7 +224,10 @@ STREAM_TEST(StreamContract, ASteadyStateReadOrWriteAllocatesNothing) {
   (void)co_await PingPong(t, 100, &rounds);  // whatever grows once has grown
   uint64_t allocations = co_await PingPong(t, 100, &rounds);
   EXPECT_EQ(rounds, 200);
-  EXPECT_EQ(allocations, 0u);
+  // Under AddressSanitizer nothing is recycled, so that a use after free is seen.
+  if (FAULTLINE_FRAME_POOL != 0) {
+    EXPECT_EQ(allocations, 0u);
+  }
 }
 
 Task<void> KeepWriting(Stream* stream, const bool* stop) {
