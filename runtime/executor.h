@@ -36,6 +36,8 @@ struct TaskContext {
 
 class Resumable {
  public:
+  static constexpr size_t kFrame = 256;  // bytes that hints ask for: frames that wait are small
+
   Resumable() = default;
   Resumable(const Resumable&) = delete;
   Resumable& operator=(const Resumable&) = delete;
@@ -46,6 +48,7 @@ class Resumable {
     task_ = task;
   }
   TaskContext* task() const { return task_; }
+  std::coroutine_handle<> handle() const { return handle_; }
   bool queued() const { return queue_ != nullptr; }
   // Takes it out of the ready queue; it will not be resumed.
   inline void LeaveQueue();
@@ -58,9 +61,6 @@ class Resumable {
  private:
   friend class ReadyQueue;
   friend class Executor;
-
-  static constexpr size_t kFrame =
-      256;  // bytes that hints ask for: most frames that wait are small
 
   std::coroutine_handle<> handle_;
   TaskContext* task_ = nullptr;

@@ -42,6 +42,7 @@ class Transfer : protected Wait {
     return total;
   }
 
+  using Wait::FetchAwaiter;
   using Wait::pending;
   using Wait::task;
 

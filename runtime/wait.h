@@ -14,6 +14,8 @@
 #define FAULTLINE_RUNTIME_WAIT_H_
 
 #include <coroutine>
+#include <cstddef>
+#include <type_traits>
 
 #include "runtime/executor.h"
 #include "runtime/stop.h"
@@ -34,6 +36,15 @@ class Wait {
     resumable_.Fetch();
     stop_hook_.FetchNeighbours();
   }
+  // And when that is here: who awaits the task's innermost coroutine, which goes on next, and where
+  // it looks for a stop.
+  void FetchAwaiter() const {
+    const auto waiting =
+        std::coroutine_handle<internal::PromiseBase>::from_address(resumable_.handle().address());
+    const internal::PromiseBase& promise = waiting.promise();
+    if (promise.continuation) FetchLines(promise.continuation.address(), Resumable::kFrame);
+    if (promise.stop.source() != nullptr) FetchLines(promise.stop.source(), sizeof(StopSource));
+  }
 
  protected:
   Wait() : stop_hook_(this) {}
@@ -45,6 +56,9 @@ class Wait {
   // Notes who waits. Before `Suspend` or `CompleteNow`.
   template <typename Promise>
   void Bind(std::coroutine_handle<Promise> self) {
+    static_assert(std::is_base_of_v<internal::PromiseBase, Promise> &&
+                      alignof(Promise) <= alignof(std::max_align_t),
+                  "the promise lies where `FetchAwaiter` looks for it");
     resumable_.Bind(self, self.promise().task);
   }
 

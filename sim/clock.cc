@@ -93,8 +93,10 @@ void SimClock::Fetch(int depth) const {
       return timers_.FetchHeap();
     case 3:
       return timers_.FetchFirst();
-    default:
+    case 4:
       return timers_.FetchBehindFirst();
+    default:
+      return;
   }
 }
 

@@ -53,7 +53,7 @@ class Actor {
   // A hint for the processor's caches: this fires soon. The queue asks for the first line of the
   // actor; then this is called with 1, 2 and so on up to `kFetchDepth`, each time when what was
   // asked for before has come: to ask for what lies one pointer further. Nothing may change.
-  static constexpr int kFetchDepth = 4;
+  static constexpr int kFetchDepth = 5;
   virtual void Fetch(int) const {}
 
   bool queued() const { return queue_ != nullptr; }

@@ -70,7 +70,7 @@ void SimStream::Fetch(int depth) const {
     process_->FetchHot();
     if (reading_ != nullptr) FetchLines(reading_, sizeof(*reading_));
   } else if (reading_ != nullptr) {
-    reading_->Fetch();
+    depth == 1 ? reading_->Fetch() : reading_->FetchAwaiter();
   }
 }
 
