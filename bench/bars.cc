@@ -1,32 +1,35 @@
 #include "bench/bars.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <cstring>
 #include <iostream>
+#include <string_view>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
 namespace faultline::bench {
 namespace {
 
-// Keeps every repetition; shows single runs as they are and repeated ones by their median.
+// Keeps every run; shows it if it is to, or if it has failed.
 class Collector final : public benchmark::ConsoleReporter {
  public:
-  explicit Collector(Measurements* seen) : ConsoleReporter(OO_Tabular), seen_(seen) {}
+  Collector(Measurements* seen, bool shows)
+      : ConsoleReporter(OO_Tabular), seen_(seen), shows_(shows) {}
+
+  bool ReportContext(const Context& context) override {
+    return std::exchange(introduced_, true) || ConsoleReporter::ReportContext(context);
+  }
 
   void ReportRuns(const std::vector<Run>& runs) override {
-    std::vector<Run> shown;
+    bool failed = false;
     for (const Run& run : runs) {
-      failed_ |= run.error_occurred;
+      failed |= run.error_occurred;
       if (run.run_type == Run::RT_Iteration && !run.error_occurred) Keep(run);
-      if (run.error_occurred || run.repetitions <= 1 || run.aggregate_name == "median") {
-        shown.push_back(run);
-      }
     }
-    if (!shown.empty()) ConsoleReporter::ReportRuns(shown);
+    failed_ |= failed;
+    if (shows_ || failed) ConsoleReporter::ReportRuns(runs);
   }
 
   bool failed() const { return failed_; }
@@ -47,27 +50,53 @@ class Collector final : public benchmark::ConsoleReporter {
   }
 
   Measurements* const seen_;
+  const bool shows_;
+  bool introduced_ = false;
   bool failed_ = false;
 };
 
-// Takes `flag` out of the arguments; whether it was there.
-bool TakeFlag(std::vector<char*>* arguments, const char* flag) {
+// Takes the first argument that begins with `flag` out; what follows there.
+std::optional<std::string> TakeFlag(std::vector<char*>* arguments, std::string_view flag) {
   auto found = std::find_if(arguments->begin() + 1, arguments->end(), [flag](const char* argument) {
-    return std::strcmp(argument, flag) == 0;
+    return std::string_view(argument).starts_with(flag);
   });
-  if (found == arguments->end()) return false;
+  if (found == arguments->end()) return std::nullopt;
+  std::string rest = *found + flag.size();
   arguments->erase(found);
-  return true;
+  return rest;
 }
 
-// Google Benchmark's flags for each mode; what the user says behind them wins.
-std::vector<std::string> FlagsOf(bool bars, bool once) {
-  if (once) return {"--benchmark_min_time=0"};
-  if (bars) {
-    return {"--benchmark_repetitions=11", "--benchmark_min_time=0.1",
-            "--benchmark_enable_random_interleaving=true"};
-  }
+struct Mode {
+  bool bars = false;
+  bool once = false;
+  int passes = 1;
+};
+
+// Nothing if a flag is wrong, which has been said then.
+std::optional<Mode> TakeMode(std::vector<char*>* arguments, const Program& program) {
+  Mode mode = {.bars = TakeFlag(arguments, "--bars") == "",
+               .once = TakeFlag(arguments, "--once") == ""};
+  if (mode.bars) mode.passes = program.passes;
+  std::optional<std::string> passes = TakeFlag(arguments, "--passes=");
+  if (!passes.has_value()) return mode;
+  if (mode.bars && absl::SimpleAtoi(*passes, &mode.passes) && mode.passes > 0) return mode;
+  std::cerr << "--passes=" << *passes << ": a number from 1, together with --bars\n";
+  return std::nullopt;
+}
+
+// How long each benchmark runs; what the user says behind it wins.
+std::vector<std::string> FlagsOf(const Mode& mode, const Program& program) {
+  if (mode.once) return {"--benchmark_min_time=0"};
+  if (mode.bars) return {absl::StrCat("--benchmark_min_time=", program.seconds)};
   return {};
+}
+
+void RunPasses(const Mode& mode, Collector* collector) {
+  for (int pass = 1; pass <= mode.passes; ++pass) {
+    if (mode.bars) std::cerr << "pass " << pass << " of " << mode.passes << std::endl;
+    benchmark::RunSpecifiedBenchmarks(collector);
+  }
+  benchmark::Shutdown();
 }
 
 std::string Number(double value) {
@@ -101,6 +130,32 @@ std::optional<double> Measurements::Spread(const std::string& benchmark) const {
   return distance / 2 / *Median(values);
 }
 
+std::optional<double> Measurements::Quotient(const std::string& what, const std::string& a,
+                                             const std::string& b) const {
+  auto of_a = values_.find({a, what});
+  auto of_b = values_.find({b, what});
+  if (of_a == values_.end() || of_b == values_.end()) return std::nullopt;
+  if (of_a->second.size() != of_b->second.size()) return std::nullopt;
+  std::vector<double> quotients;
+  for (size_t pass = 0; pass < of_a->second.size(); ++pass) {
+    quotients.push_back(of_a->second[pass] / of_b->second[pass]);
+  }
+  return Median(std::move(quotients));
+}
+
+std::string Measurements::Format() const {
+  std::string table =
+      absl::StrFormat("%-40s %12s %8s %14s\n", "benchmark (median)", "ns", "+-", "items/s");
+  for (const auto& [key, values] : values_) {
+    const auto& [benchmark, what] = key;
+    if (what != kNanoseconds) continue;
+    std::optional<double> rate = ItemsPerSecond(benchmark);
+    absl::StrAppendFormat(&table, "%-40s %12.1f %7.1f%% %14s\n", benchmark, *Median(values),
+                          *Spread(benchmark) * 100, rate.has_value() ? Number(*rate) : "");
+  }
+  return table;
+}
+
 bool Bar::passed() const {
   if (!value.has_value()) return false;
   return kind == Kind::kAtLeast ? *value >= bound : *value <= bound;
@@ -132,11 +187,11 @@ std::string FormatBars(const Bars& bars) {
   return table;
 }
 
-int Run(int argc, char** argv, Bars (*judge)(const Measurements&)) {
+int Run(int argc, char** argv, const Program& program) {
   std::vector<char*> arguments(argv, argv + argc);
-  const bool bars = TakeFlag(&arguments, "--bars");
-  const bool once = TakeFlag(&arguments, "--once");
-  std::vector<std::string> flags = FlagsOf(bars, once);
+  const std::optional<Mode> mode = TakeMode(&arguments, program);
+  if (!mode.has_value()) return 2;
+  std::vector<std::string> flags = FlagsOf(*mode, program);
   for (size_t i = 0; i < flags.size(); ++i)
     arguments.insert(arguments.begin() + 1 + i, flags[i].data());
   int count = static_cast<int>(arguments.size());
@@ -145,12 +200,11 @@ int Run(int argc, char** argv, Bars (*judge)(const Measurements&)) {
   if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 2;
 
   Measurements seen;
-  Collector collector(&seen);
-  benchmark::RunSpecifiedBenchmarks(&collector);
-  benchmark::Shutdown();
-  if (!bars) return collector.failed() ? 1 : 0;
-  Bars judged = judge(seen);
-  std::cout << '\n' << FormatBars(judged);
+  Collector collector(&seen, !mode->bars);
+  RunPasses(*mode, &collector);
+  if (!mode->bars) return collector.failed() ? 1 : 0;
+  Bars judged = program.judge(seen);
+  std::cout << '\n' << seen.Format() << '\n' << FormatBars(judged);
   bool passed =
       std::all_of(judged.begin(), judged.end(), [](const Bar& bar) { return bar.passed(); });
   return passed && !collector.failed() ? 0 : 1;

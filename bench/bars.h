@@ -1,16 +1,19 @@
 // Bars: benchmarks that say whether they are good enough.
 //
 // What: a `main` around Google Benchmark. Without flags of its own it is Google Benchmark's. With
-// `--bars` it runs every benchmark in repetitions that are interleaved at random, so that a slow
-// minute of the machine falls on all of them, takes medians, compares them with the bars that the
-// program names, prints one table, and exits with 1 if a bar was missed or could not be measured.
-// With `--once` each benchmark runs one short iteration: a test that the program still works, which
-// judges no timing.
+// `--bars` it goes through all benchmarks again and again, each for a moment: those that are
+// compared with each other run one right after the other, so that a slow second of the machine
+// falls on all of them. It takes medians of the passes, and of the quotients in each pass, compares
+// them with the bars that the program names, prints two tables, and exits with 1 if a bar was
+// missed or could not be measured. `--passes=N` changes the number of passes. With `--once` each
+// benchmark runs one short iteration: a test that the program still works, which judges no timing.
 //
 //   Bars MyBars(const Measurements& seen) {
 //     return {AtLeast("one-way", seen.ItemsPerSecond("OneWay/256"), 4e6, "messages/s")};
 //   }
-//   int main(int argc, char** argv) { return faultline::bench::Run(argc, argv, &MyBars); }
+//   int main(int argc, char** argv) {
+//     return faultline::bench::Run(argc, argv, {.judge = &MyBars, .passes = 11, .seconds = 0.1});
+//   }
 #ifndef FAULTLINE_BENCH_BARS_H_
 #define FAULTLINE_BENCH_BARS_H_
 
@@ -26,14 +29,14 @@ namespace faultline::bench {
 // The median; nothing of nothing. Of an even number of values: the mean of the middle two.
 std::optional<double> Median(std::vector<double> values);
 
-// What the repetitions of each benchmark gave.
+// What the passes gave for each benchmark.
 class Measurements {
  public:
   void Add(const std::string& benchmark, const std::string& what, double value) {
     values_[{benchmark, what}].push_back(value);
   }
 
-  // Medians over the repetitions; nothing if the benchmark did not run. `benchmark` is the name as
+  // Medians over the passes; nothing if the benchmark did not run. `benchmark` is the name as
   // it is printed, without "/real_time" and the like. Times are of the processor where one thread
   // does all the work, and of the wall where the benchmark asked for that.
   std::optional<double> Nanoseconds(const std::string& benchmark) const {
@@ -44,10 +47,21 @@ class Measurements {
   }
   std::optional<double> Counter(const std::string& benchmark, const std::string& counter) const;
 
+  // The median, over the passes, of `a` by `b` in the same pass: noise that both had is gone.
+  // Nothing if they did not run equally often.
+  std::optional<double> Quotient(const std::string& what, const std::string& a,
+                                 const std::string& b) const;
+  std::optional<double> TimeQuotient(const std::string& a, const std::string& b) const {
+    return Quotient(kNanoseconds, a, b);
+  }
+
   // Half of the distance between the quartiles, as a share of the median: how far to trust it.
   std::optional<double> Spread(const std::string& benchmark) const;
 
   static constexpr char kNanoseconds[] = "ns";
+
+  // The table for people: a line a benchmark.
+  std::string Format() const;
 
  private:
   std::map<std::pair<std::string, std::string>, std::vector<double>> values_;
@@ -76,9 +90,15 @@ std::optional<double> Quotient(std::optional<double> a, std::optional<double> b)
 // The table for people: a line a bar, what was seen, what was asked for, PASS or FAIL.
 std::string FormatBars(const Bars& bars);
 
+struct Program {
+  Bars (*judge)(const Measurements&);
+  int passes;      // with `--bars`
+  double seconds;  // that each benchmark runs for in a pass, at least
+};
+
 // The exit code of `main`: 0, or 1 for a missed bar or a benchmark that failed, or 2 for a bad
 // flag.
-int Run(int argc, char** argv, Bars (*judge)(const Measurements&));
+int Run(int argc, char** argv, const Program& program);
 
 }  // namespace faultline::bench
 

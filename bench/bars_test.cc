@@ -28,6 +28,26 @@ TEST(Measurements, AreMediansOfTheRepetitionsOfOneBenchmark) {
   EXPECT_EQ(Quotient(seen.Nanoseconds("b"), seen.Nanoseconds("c")), std::nullopt);
 }
 
+TEST(Measurements, QuotientsAreTakenWithinAPass) {
+  Measurements seen;
+  for (double value : {10.0, 100.0, 1.0}) seen.Add("a", Measurements::kNanoseconds, value);
+  for (double value : {10.0, 200.0, 4.0}) seen.Add("b", Measurements::kNanoseconds, value);
+  seen.Add("c", Measurements::kNanoseconds, 1);
+  EXPECT_EQ(seen.TimeQuotient("a", "b"), 0.5);  // the medians would give 1
+  EXPECT_EQ(seen.TimeQuotient("a", "c"), std::nullopt) << "they did not run equally often";
+  EXPECT_EQ(seen.TimeQuotient("a", "d"), std::nullopt);
+}
+
+TEST(Measurements, AreShownALineABenchmark) {
+  Measurements seen;
+  for (double value : {9.0, 10.0, 11.0}) seen.Add("a", Measurements::kNanoseconds, value);
+  seen.Add("a", "items_per_second", 5e6);
+  EXPECT_NE(seen.Format().find("a "), std::string::npos);
+  EXPECT_NE(seen.Format().find("10.0"), std::string::npos) << seen.Format();
+  EXPECT_NE(seen.Format().find("10.0%"), std::string::npos) << seen.Format();
+  EXPECT_NE(seen.Format().find("5 M"), std::string::npos) << seen.Format();
+}
+
 TEST(Measurements, SpreadIsHalfOfTheQuartilesDistanceByTheMedian) {
   Measurements seen;
   for (double value : {8.0, 9.0, 10.0, 11.0, 12.0})

@@ -282,16 +282,11 @@ Bars Judge(const Measurements& seen) {
   // for it.
   return {
       AtMost("task created and awaited, by a bare coroutine",
-             Quotient(seen.Nanoseconds("Task/create_await"),
-                      seen.Nanoseconds("Peer/coroutine_create")),
-             2, "times"),
+             seen.TimeQuotient("Task/create_await", "Peer/coroutine_create"), 2, "times"),
       AtMost("task resumed, by a deque of handles",
-             Quotient(seen.Nanoseconds("Task/resume"), seen.Nanoseconds("Peer/deque_resume")), 4,
-             "times"),
+             seen.TimeQuotient("Task/resume", "Peer/deque_resume"), 4, "times"),
       AtMost("sleep among 10,000, by a bare heap",
-             Quotient(seen.Nanoseconds("Timer/sleep/10000"),
-                      seen.Nanoseconds("Peer/heap_timer/10000")),
-             4, "times"),
+             seen.TimeQuotient("Timer/sleep/10000", "Peer/heap_timer/10000"), 4, "times"),
   };
 }
 
@@ -299,5 +294,6 @@ Bars Judge(const Measurements& seen) {
 }  // namespace faultline::bench
 
 int main(int argc, char** argv) {
-  return faultline::bench::Run(argc, argv, &faultline::bench::Judge);
+  return faultline::bench::Run(argc, argv,
+                               {.judge = &faultline::bench::Judge, .passes = 11, .seconds = 0.1});
 }

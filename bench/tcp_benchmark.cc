@@ -56,18 +56,26 @@ constexpr const Contestant* kVariants[] = {&kFaultlineAligned, &kFaultlineThread
 
 std::string NameOf(const Load& load, const Contestant& contestant) {
   return absl::StrCat(load.shape == Shape::kPingPong ? "PingPong" : "Stream", "/",
+                      load.cores == Cores::kOne ? "one_core" : "two_cores", "/",
                       load.content == Content::kBytes ? "bytes" : "frames", "/", load.message_bytes,
                       "/", contestant.name);
+}
+
+std::vector<Cores> Placements() {
+  if (ServerProcess::ProcessorCount() < 2) return {Cores::kOne};
+  return {Cores::kOne, Cores::kTwo};
 }
 
 // A frame has at least 256 bytes, its header.
 std::vector<Load> Loads() {
   std::vector<Load> loads;
-  for (Shape shape : {Shape::kPingPong, Shape::kStream}) {
-    for (Content content : {Content::kBytes, Content::kFrames}) {
-      for (size_t size : {64, 256, 4096, 65536}) {
-        if (content == Content::kFrames && size < 256) continue;
-        loads.push_back({.shape = shape, .content = content, .message_bytes = size});
+  for (Cores cores : Placements()) {
+    for (Shape shape : {Shape::kPingPong, Shape::kStream}) {
+      for (Content content : {Content::kBytes, Content::kFrames}) {
+        for (size_t size : {64, 256, 4096, 65536}) {
+          if (content == Content::kFrames && size < 256) continue;
+          loads.push_back({shape, content, size, cores});
+        }
       }
     }
   }
@@ -97,11 +105,9 @@ Bar Compare(const Measurements& seen, const Load& load, const Contestant& peer, 
   const std::string theirs = NameOf(load, peer);
   const std::string name = absl::StrCat(ours, ", by ", peer.name);
   if (load.shape == Shape::kPingPong) {
-    return AtMost(name, Quotient(seen.Nanoseconds(ours), seen.Nanoseconds(theirs)), bound,
-                  "of its time");
+    return AtMost(name, seen.TimeQuotient(ours, theirs), bound, "of its time");
   }
-  return AtLeast(name, Quotient(seen.ItemsPerSecond(ours), seen.ItemsPerSecond(theirs)), bound,
-                 "of its rate");
+  return AtLeast(name, seen.Quotient("items_per_second", ours, theirs), bound, "of its rate");
 }
 
 Bars Judge(const Measurements& seen) {
@@ -118,5 +124,6 @@ Bars Judge(const Measurements& seen) {
 
 int main(int argc, char** argv) {
   faultline::bench::Register();
-  return faultline::bench::Run(argc, argv, &faultline::bench::Judge);
+  return faultline::bench::Run(argc, argv,
+                               {.judge = &faultline::bench::Judge, .passes = 51, .seconds = 0.01});
 }

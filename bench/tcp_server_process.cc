@@ -1,5 +1,6 @@
 #include "bench/tcp_server_process.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <vector>
 
 #include "runtime/check.h"
 
@@ -25,8 +27,30 @@ T Hear(int fd) {
   return value;
 }
 
+// The processors that this process may use; as they were before anything was bound.
+const std::vector<int>& Processors() {
+  static const std::vector<int> processors = [] {
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) Die("sched_getaffinity");
+    std::vector<int> found;
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+      if (CPU_ISSET(cpu, &allowed)) found.push_back(cpu);
+    }
+    return found;
+  }();
+  return processors;
+}
+
+void BindToProcessor(int cpu) {
+  cpu_set_t only;
+  CPU_ZERO(&only);
+  CPU_SET(cpu, &only);
+  if (sched_setaffinity(0, sizeof(only), &only) != 0) Die("sched_setaffinity");
+}
+
 [[noreturn]] void RunServer(const Contestant& contestant, const Load& load, int reports) {
   alarm(ServerProcess::kLifetimeSeconds);
+  if (load.cores == Cores::kTwo) BindToProcessor(Processors()[1]);
   uint64_t messages =
       contestant.serve(load, [reports](uint16_t port) { Tell<uint16_t>(reports, port); });
   Tell<uint64_t>(reports, messages);
@@ -39,7 +63,10 @@ double Nanoseconds(const timeval& time) {
 
 }  // namespace
 
+int ServerProcess::ProcessorCount() { return static_cast<int>(Processors().size()); }
+
 ServerProcess::ServerProcess(const Contestant& contestant, const Load& load) : parent_(getpid()) {
+  BindToProcessor(Processors()[0]);
   if (pipe(reports_) != 0) Die("pipe");
   std::fflush(nullptr);  // or both would write what is buffered
   child_ = fork();

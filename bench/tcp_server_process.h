@@ -1,5 +1,8 @@
 // ServerProcess: the serving end of a contestant, in a process of its own.
 //
+// Client and server are bound to the processors that the load asks for, since the scheduler would
+// put them sometimes here and sometimes there.
+//
 // It ends by itself when its client has half-closed, when this process is gone, and at the latest
 // after `kLifetimeSeconds`.
 #ifndef FAULTLINE_BENCH_TCP_SERVER_PROCESS_H_
@@ -16,6 +19,9 @@ namespace faultline::bench {
 class ServerProcess {
  public:
   static constexpr unsigned kLifetimeSeconds = 300;
+
+  // How many processors this process may use, at least 1.
+  static int ProcessorCount();
 
   // fork(2): this process has one thread.
   ServerProcess(const Contestant& contestant, const Load& load);

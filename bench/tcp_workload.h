@@ -1,6 +1,9 @@
 // What `//bench:tcp` asks of each contestant: two ends of one TCP connection over loopback, a
 // process each.
 //
+// Both ends run on one processor, or each on one of its own (`Cores`). On one, a round trip is what
+// the two ends do, one after the other. On two it is mostly what it takes to wake the other one up.
+//
 // The server listens, accepts one connection, serves it until the client has half-closed, and ends.
 //
 //   kPingPong  the client sends a message and waits for its echo
@@ -25,6 +28,7 @@ namespace faultline::bench {
 
 enum class Shape { kPingPong, kStream };
 enum class Content { kBytes, kFrames };
+enum class Cores { kOne, kTwo };
 
 inline constexpr size_t kBatchMessagesMax = 512;
 inline constexpr size_t kBatchBytesMax = size_t{512} << 10;
@@ -38,6 +42,7 @@ struct Load {
   Shape shape;
   Content content;
   size_t message_bytes;
+  Cores cores = Cores::kOne;
 
   size_t batch() const;    // messages in a batch
   uint64_t round() const;  // messages in a round; whole batches
