@@ -151,6 +151,7 @@ void Host::SetLimits(const HostLimits& limits) {
   if (has_small_buffers()) effects->Configure(Fault::kSmallBuffers);
   world_->FollowLimits(this);
   if (process_ != nullptr) process_->descriptor_free()->Set();
+  NoteRoom();
 }
 
 void Host::SetClock(const ClockConfig& clock) {

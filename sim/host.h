@@ -21,6 +21,7 @@
 #include "sim/network.h"
 #include "sim/ports.h"
 #include "sim/random.h"
+#include "sim/room.h"
 #include "sim/world.h"
 
 namespace faultline::sim {
@@ -139,6 +140,13 @@ class Host : public internal::Pooled {
   }
   const HostConfig& config() const { return config_; }
 
+  // Unix connects wait for room in a backlog without end. Whatever may have made some tells all of
+  // them, in the order in which they came.
+  void AwaitRoom(RoomWaiter* waiter) { room_waiters_.PushBack(waiter); }
+  void NoteRoom() {
+    while (RoomWaiter* waiter = room_waiters_.PopFront()) waiter->OnRoom();
+  }
+
   HostClock* clock() { return &clock_; }
   PortTable* ports() { return &ports_; }
   Chooser* chooser() { return &chooser_; }
@@ -165,6 +173,7 @@ class Host : public internal::Pooled {
   Fault paused_by_ = Fault::kPause;
   MonotonicTime paused_at_;
   MonotonicTime last_crash_;
+  List<RoomWaiter> room_waiters_;
   absl::flat_hash_map<uint64_t, uint64_t> ordinals_;  // looked up, never iterated
 };
 

@@ -56,6 +56,7 @@ absl::Status SimListener::Close() {
   process_->ReturnDescriptor();
   for (TcpConnection* connection : std::exchange(half_open_, {})) connection->ForgetHandshake();
   for (TcpConnection* connection : std::exchange(queue_, {})) connection->RefuseFromBacklog();
+  process_->host()->NoteRoom();
   return absl::OkStatus();
 }
 
@@ -73,7 +74,10 @@ void SimListener::Enqueue(TcpConnection* connection) {
   readable_.Set();
 }
 
-void SimListener::Forget(TcpConnection* connection) { std::erase(half_open_, connection); }
+void SimListener::Forget(TcpConnection* connection) {
+  std::erase(half_open_, connection);
+  process_->host()->NoteRoom();
+}
 
 std::unique_ptr<Stream> SimListener::TakeFirst() {
   TcpConnection* connection = queue_.front();
@@ -81,6 +85,7 @@ std::unique_ptr<Stream> SimListener::TakeFirst() {
   if (queue_.empty()) readable_.Reset();
   auto stream = std::make_unique<SimStream>(process_, connection, 1);
   connection->LeaveBacklog();
+  process_->host()->NoteRoom();
   process_->host()->world()->Record(TraceKind::kAccepted, process_->host()->id(), connection->id());
   ApplyOptions(stream.get(), options_.stream);
   return stream;

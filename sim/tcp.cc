@@ -15,7 +15,6 @@ namespace {
 constexpr uint64_t kConnectionTag = 5;
 constexpr Duration kSynQueueTime = 63s;  // Linux's tcp_synack_retries of 5
 constexpr Duration kFinWait2 = 60s;      // Linux's tcp_fin_timeout
-constexpr Duration kUnixRetry = 10ms;    // of a connect while the backlog is full
 
 uint64_t ConnectionId(Host* client, Host* server, Plane plane) {
   return ChooserId({kConnectionTag, client->id(), server->id(), static_cast<uint64_t>(plane),
@@ -132,9 +131,13 @@ bool TcpConnection::Loses(Path* path) {
 void TcpConnection::AwaitRetry() {
   if (abandoned_ || !ends_[0].alive()) return FailConnect(ECANCELED);
   handshake_.stage = Stage::kWait;
-  if (unix_) return world_->events()->Schedule(&handshake_, world_->now() + kUnixRetry);
+  if (unix_) return ends_[1].host->AwaitRoom(&room_wait_);
   Duration wait = world_->config().tcp.syn_timeout * (int64_t{1} << handshake_.attempt);
   world_->events()->Schedule(&handshake_, std::max(world_->now(), handshake_.sent + wait));
+}
+
+void TcpConnection::RoomWait::OnRoom() {
+  connection->world_->events()->Schedule(&connection->handshake_, connection->world_->now());
 }
 
 void TcpConnection::OnRetry() {
@@ -227,6 +230,7 @@ void TcpConnection::AbandonConnect() {
   ends_[0].gone = true;
   ReleasePort(Duration::zero());
   if (handshake_.stage != Stage::kWait) return MaybeBury();
+  room_wait_.Unlink();
   world_->events()->Cancel(&handshake_);
   FailConnect(ECANCELED);
 }

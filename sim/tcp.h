@@ -38,6 +38,7 @@
 #include "sim/event_queue.h"
 #include "sim/path.h"
 #include "sim/ring.h"
+#include "sim/room.h"
 #include "sim/world.h"
 
 namespace faultline::sim {
@@ -350,6 +351,12 @@ class alignas(kCacheLine) TcpConnection : public internal::Pooled {
     bool held = false;       // until the deadline
   };
 
+  struct RoomWait final : RoomWaiter {
+    explicit RoomWait(TcpConnection* owner) : connection(owner) {}
+    void OnRoom() override;
+    TcpConnection* const connection;
+  };
+
   void OnHandshakeEvent();
   // What `side` sends goes this way.
   Path* path(int side) const { return flows_[side].forward(); }
@@ -388,6 +395,7 @@ class alignas(kCacheLine) TcpConnection : public internal::Pooled {
   size_t index_ = 0;
   const Endpoint addresses_[2];
   Handshake handshake_;
+  RoomWait room_wait_{this};
   Event connected_;
   int connect_error_ = 0;
   int last_errors_[2] = {};

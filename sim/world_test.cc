@@ -95,6 +95,21 @@ TEST(World, EverybodyWaitingForADescriptorIsADeadlock) {
   EXPECT_EQ(world.Run({}).kind, VerdictKind::kDeadlock);
 }
 
+Task<void> FillBacklog(Network* network) {
+  const Endpoint path = Endpoint::Unix("/run/full.sock");
+  auto listener = *network->Listen(path, {.backlog = 0});  // Linux admits one more
+  auto first = co_await network->Connect(path, {});
+  (void)co_await network->Connect(path, {});
+}
+
+TEST(World, AUnixConnectThatNobodyAcceptsIsADeadlock) {
+  World world({.seed = 1});
+  world.AddHost({.name = "host"})->Boot([](const Runtime& runtime) {
+    return FillBacklog(runtime.network);
+  });
+  EXPECT_EQ(world.Run({}).kind, VerdictKind::kDeadlock);
+}
+
 TEST(World, TimeIsBounded) {
   World world({.seed = 1});
   world.AddHost({.name = "host"})->Boot([](const Runtime& runtime) {
