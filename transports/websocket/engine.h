@@ -9,7 +9,7 @@
 //
 // What the engine does: the upgrade on both sides, frames and their order, unmasking, answers to
 // pings, close frames. What it leaves to others: when bytes are read and written, what a message
-// is, and four checks that it does not make (frame_header.h).
+// is, and checks that it does not make (frame_header.h).
 //
 // One thread enters an engine at a time. The library keeps no state outside of engines and looks
 // nothing up: while one of its functions runs, the platform (lws_platform.c) finds the session that

@@ -6,6 +6,7 @@ namespace faultline::websocket {
 namespace {
 
 constexpr uint8_t kFinal = 0x80;
+constexpr uint8_t kReserved = 0x70;
 constexpr uint8_t kMasked = 0x80;
 constexpr uint8_t kLength16 = 126;
 constexpr uint8_t kLength64 = 127;
@@ -35,6 +36,7 @@ std::optional<FrameHeader> ReadFrameHeader(std::span<const std::byte> bytes) {
   FrameHeader header;
   header.opcode = static_cast<Opcode>(first & 0x0f);
   header.final = (first & kFinal) != 0;
+  header.reserved = (first & kReserved) != 0;
   header.masked = (second & kMasked) != 0;
   header.header_size = 2 + length_bytes + (header.masked ? kMaskSize : 0);
   if (bytes.size() < header.header_size) return std::nullopt;

@@ -2,10 +2,11 @@
 // engine.
 //
 // The engine parses every header itself. It is read here first, where it lies, because the engine
-// goes through bytes without stopping, and four things have to be known before the payload: how
+// goes through bytes without stopping, and five things have to be known before the payload: how
 // much of it there is (limits, where it is received), whether it is text (1003), whether it is
-// masked as this side wants it (section 5.1), and whether its length takes the fewest bytes
-// (section 5.2). The engine checks none of the last three.
+// masked as this side wants it (section 5.1), whether its length takes the fewest bytes and whether
+// a reserved bit is set (section 5.2). The engine checks none of the next three, and lets the first
+// reserved bit pass, although it is built without extensions.
 //
 // Headers of messages are written here because the engine writes them into the bytes before the
 // payload, masks the payload where it lies, and sends each message by itself
@@ -40,6 +41,7 @@ struct FrameHeader {
   bool final = false;
   bool masked = false;
   bool shortest = false;  // the length takes the fewest bytes
+  bool reserved = false;  // one of the three bits is set
   size_t header_size = 0;
   uint64_t payload_size = 0;
 

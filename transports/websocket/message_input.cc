@@ -23,6 +23,13 @@ constexpr size_t kHeadBytes = 1024;
 // The longest control frame.
 constexpr size_t kMaxControlFrame = kMaxFrameHeader + 125;
 
+// What a close frame says of a message that is not valid.
+int CodeOf(const absl::Status& invalid) {
+  return message::FrameErrorOf(invalid) == FrameError::kSizeAboveMaximum
+             ? CloseReason::kTooBig
+             : CloseReason::kInvalidPayload;
+}
+
 absl::Status Wrong(const char* what) {
   return absl::InvalidArgumentError(absl::StrCat("websocket: ", what));
 }
@@ -88,6 +95,7 @@ absl::Status MessageInput::CheckHeader(const FrameHeader& header, size_t max_mes
   if (header.opcode == Opcode::kText) {
     return Check(Wrong("a text message"), CloseReason::kUnsupportedData);
   }
+  if (header.reserved) return Check(Wrong("a reserved bit"), CloseReason::kProtocolError);
   if (!header.shortest) {
     return Check(Wrong("a length in more bytes than it needs"), CloseReason::kProtocolError);
   }
@@ -127,7 +135,7 @@ MessageInput::Found MessageInput::TakeWhole(const FrameHeader& header, size_t ma
   std::span<const std::byte> message(frame + header.header_size, size);
   begin_ += header.header_size + size;
   absl::Status valid = message::ValidateFrame(message, max_message_size);
-  if (!valid.ok()) return Fail(std::move(valid), CloseReason::kInvalidPayload);
+  if (!valid.ok()) return Fail(valid, CodeOf(valid));
   last_size_ = size;
   *out = message::Message(message::AlreadyValidated(), Own(message));
   return Found::kMessage;
@@ -174,7 +182,7 @@ absl::Status MessageInput::Append(std::span<const std::byte> payload, size_t max
 absl::Status MessageInput::StartBody(size_t max_message_size) {
   message::HeaderBytes header(head_);
   absl::Status valid = message::ValidateHeader(header, max_message_size);
-  if (!valid.ok()) return Check(std::move(valid), CloseReason::kInvalidPayload);
+  if (!valid.ok()) return Check(valid, CodeOf(valid));
   body_ = pool_->Allocate(message::SizeOf(header));
   std::memcpy(body_.data(), head_.data(), kHeaderSize);
   return absl::OkStatus();
