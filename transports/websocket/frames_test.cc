@@ -18,7 +18,7 @@
 #include "transports/testing/samples.h"
 #include "transports/websocket/engine.h"
 #include "transports/websocket/frame_output.h"
-#include "transports/websocket/worlds.h"
+#include "transports/websocket/testing/worlds.h"
 
 namespace faultline::websocket::testing {
 namespace {
@@ -260,7 +260,7 @@ void CheckExchange(const Exchange& exchange, const Context& context, bool server
 void RunExchanges(const std::vector<Exchange>& exchanges, bool server) {
   for (const Exchange& exchange : exchanges) {
     SCOPED_TRACE(exchange.name);
-   
+
     Context context;
     context.wire = exchange.wire;
     auto check = [&](const Context& done) { CheckExchange(exchange, done, server); };

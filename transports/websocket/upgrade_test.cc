@@ -13,7 +13,7 @@
 #include "runtime/stream_io.h"
 #include "transports/message/frame_error.h"
 #include "transports/testing/samples.h"
-#include "transports/websocket/worlds.h"
+#include "transports/websocket/testing/worlds.h"
 
 namespace faultline::websocket::testing {
 namespace {

@@ -1,7 +1,7 @@
 // What the tests of WebSocket share: a server and a client, each with a scope of its own, on epoll
 // over loopback and between two simulated hosts whose transfers are cut short.
-#ifndef FAULTLINE_TRANSPORTS_WEBSOCKET_WORLDS_H_
-#define FAULTLINE_TRANSPORTS_WEBSOCKET_WORLDS_H_
+#ifndef FAULTLINE_TRANSPORTS_WEBSOCKET_TESTING_WORLDS_H_
+#define FAULTLINE_TRANSPORTS_WEBSOCKET_TESTING_WORLDS_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -98,4 +98,4 @@ int CloseCodeIn(const std::string& bytes);
 
 }  // namespace faultline::websocket::testing
 
-#endif  // FAULTLINE_TRANSPORTS_WEBSOCKET_WORLDS_H_
+#endif  // FAULTLINE_TRANSPORTS_WEBSOCKET_TESTING_WORLDS_H_

@@ -1,4 +1,4 @@
-#include "transports/websocket/worlds.h"
+#include "transports/websocket/testing/worlds.h"
 
 #include <gtest/gtest.h>
 
