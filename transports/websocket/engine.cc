@@ -122,7 +122,10 @@ absl::Status Session::BeginClient(const UpgradeRequest& request) {
 }
 
 absl::Status Session::Upgrade(std::span<const std::byte> head) {
-  if (descriptor_ < 0) return absl::ResourceExhaustedError("websocket: max_sessions");
+  if (descriptor_ < 0) {
+    Refuse("503 Service Unavailable", "", absl::ResourceExhaustedError("max_sessions"));
+    return refused_;
+  }
   Entered entered(this);
   input_ = head;
   // A server's connection exists from here on only: who sends half of a request takes no place.
@@ -201,6 +204,9 @@ int Session::OnEvent(FaultlineLwsEvent event, const void* in, size_t size) {
 int Session::OnRequest() {
   std::string key = Header(FAULTLINE_LWS_KEY);
   std::string nonce;
+  if (Header(FAULTLINE_LWS_HTTP).find("HTTP/1.1") == std::string::npos) {
+    return Refuse("400 Bad Request", "", absl::InvalidArgumentError("not HTTP/1.1"));
+  }
   if (Header(FAULTLINE_LWS_VERSION) != "13") {
     return Refuse("426 Upgrade Required", "Sec-WebSocket-Version: 13\r\n",
                   absl::InvalidArgumentError("a version of WebSocket other than 13"));

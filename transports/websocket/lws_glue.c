@@ -15,6 +15,10 @@ static int OnCallback(struct lws* wsi, enum lws_callback_reasons reason, void* u
       return FaultlineLwsOnEvent(session, FAULTLINE_LWS_REQUEST, in, 0) != 0 ? -1 : 0;
     case LWS_CALLBACK_HTTP:
       return -1;
+    case LWS_CALLBACK_CLIENT_FILTER_PRE_ESTABLISH:
+      // An extension that nobody asked for (RFC 6455, section 4.1); without any the library does
+      // not look.
+      return lws_hdr_total_length(wsi, WSI_TOKEN_EXTENSIONS) != 0;
     case LWS_CALLBACK_ESTABLISHED:
     case LWS_CALLBACK_CLIENT_ESTABLISHED:
       return FaultlineLwsOnEvent(session, FAULTLINE_LWS_ESTABLISHED, NULL, 0);
@@ -57,11 +61,12 @@ struct lws_context* FaultlineLwsCreate(int max_head_bytes) {
   info.options =
       LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME | LWS_SERVER_OPTION_JUST_USE_RAW_ORIGIN;
   context = lws_create_context(&info);
-  if (context != NULL && lws_protocol_init(context) != 0) {
-    lws_context_destroy(context);
-    return NULL;
-  }
-  return context;
+  if (context == NULL) return NULL;
+  // No timers for pings of its own: nobody would fire them, and they are kept in a sorted list.
+  context->default_retry.secs_since_valid_hangup = 0;
+  if (lws_protocol_init(context) == 0) return context;
+  lws_context_destroy(context);
+  return NULL;
 }
 
 void FaultlineLwsDestroy(struct lws_context* context) { lws_context_destroy(context); }
@@ -105,8 +110,9 @@ void FaultlineLwsKill(struct lws* wsi) {
 }
 
 int FaultlineLwsReadHeader(struct lws* wsi, enum FaultlineLwsHeader header, char* out, int size) {
-  static const enum lws_token_indexes kTokens[] = {
-      WSI_TOKEN_GET_URI, WSI_TOKEN_ORIGIN, WSI_TOKEN_VERSION, WSI_TOKEN_KEY, WSI_TOKEN_HOST};
+  static const enum lws_token_indexes kTokens[] = {WSI_TOKEN_GET_URI, WSI_TOKEN_ORIGIN,
+                                                   WSI_TOKEN_VERSION, WSI_TOKEN_KEY,
+                                                   WSI_TOKEN_HOST,    WSI_TOKEN_HTTP};
   return lws_hdr_copy(wsi, out, size, kTokens[header]);
 }
 

@@ -64,7 +64,8 @@ enum FaultlineLwsHeader {
   FAULTLINE_LWS_ORIGIN = 1,
   FAULTLINE_LWS_VERSION = 2,
   FAULTLINE_LWS_KEY = 3,
-  FAULTLINE_LWS_HOST = 4
+  FAULTLINE_LWS_HOST = 4,
+  FAULTLINE_LWS_HTTP = 5  // the version, as "HTTP/1.1"
 };
 // A header of the request, in FAULTLINE_LWS_REQUEST: its length, at most `size` - 1, and a 0 behind
 // it; 0: it is not there; negative: it is longer.

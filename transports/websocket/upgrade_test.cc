@@ -23,6 +23,7 @@ using message::IsConnectionClosed;
 struct Head {
   std::string method = "GET";
   std::string path = "/";
+  std::string http = "HTTP/1.1";
   std::string upgrade = "Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n";
   std::string key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
   std::string version = "Sec-WebSocket-Version: 13\r\n";
@@ -31,8 +32,8 @@ struct Head {
 };
 
 std::string RequestOf(const Head& head) {
-  return head.method + " " + head.path + " HTTP/1.1\r\n" + head.host + head.upgrade + head.key +
-         head.version + head.more + "\r\n";
+  return head.method + " " + head.path + " " + head.http + "\r\n" + head.host + head.upgrade +
+         head.key + head.version + head.more + "\r\n";
 }
 
 std::span<const std::byte> Bytes(std::string_view text) {
@@ -83,6 +84,8 @@ TEST(WebSocketUpgrade, WrongRequestsAreRefused) {
   ExpectAnswer({.version = ""}, "426 Upgrade Required");
   ExpectAnswer({.version = "Sec-WebSocket-Version: 8\r\n"}, "426 Upgrade Required");
   ExpectAnswer({.host = ""}, "400 Bad Request");
+  ExpectAnswer({.http = "HTTP/1.0"}, "400 Bad Request");
+  ExpectAnswer({.method = "POST"}, "404 Not Found");  // nothing is posted anywhere
 }
 
 TEST(WebSocketUpgrade, OnlyThePathThatIsServed) {
@@ -261,6 +264,43 @@ TEST(WebSocketUpgrade, AClientTakesOnlyARightAnswer) {
   ExpectClientRefuses(
       "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n" + accept + "\r\n", "UPGRADE");
   ExpectClientRefuses("SSH-2.0-OpenSSH\r\n\r\n", "");
+}
+
+// Answers rightly, and with one header more.
+Task<void> ExtendingServer(Environment environment, Runtime runtime, Context* context) {
+  auto listener = runtime.network->Listen(context->listen, {});
+  FAULTLINE_CHECK(listener.ok()) << listener.status();
+  if (context->address == Endpoint()) context->address = (*listener)->local_address();
+  auto stream = co_await (*listener)->Accept();
+  FAULTLINE_CHECK(stream.ok()) << stream.status();
+  std::array<std::byte, 1> byte;
+  while (!context->raw.ends_with("\r\n\r\n")) {
+    EXPECT_TRUE((co_await ReadExactly(stream->get(), byte)).ok());
+    context->raw.push_back(static_cast<char>(byte[0]));
+  }
+  Engine engine(environment.clock, environment.entropy, {});
+  Session session(&engine);
+  UpgradePolicy policy;
+  session.BeginServer(&policy);
+  EXPECT_TRUE(session.Upgrade(Bytes(context->raw)).ok());
+  std::string answer = *session.output();
+  answer.insert(answer.size() - 2, context->wire);
+  (void)co_await WriteAll(stream->get(), Bytes(answer));
+  co_await KeepAll(stream->get(), &context->raw);
+}
+
+TEST(WebSocketUpgrade, WhatWasNotAskedForIsRefused) {
+  for (const char* header :
+       {"Sec-WebSocket-Extensions: permessage-deflate\r\n", "Sec-WebSocket-Protocol: chat\r\n"}) {
+    Context context;
+    context.wire = header;
+    InBothWorlds(
+        ExtendingServer, RefusedClient,
+        [](const Context& done) {
+          EXPECT_TRUE(absl::IsInvalidArgument(done.client_end)) << done.client_end;
+        },
+        context);
+  }
 }
 
 TEST(WebSocketUpgrade, AClientGivesUpInTime) {
