@@ -16,6 +16,7 @@
 #include "runtime/check.h"
 #include "runtime/entropy.h"
 #include "runtime/frozen.h"
+#include "runtime/testing/allocation_counter.h"
 #include "runtime/testing/manual_clock.h"
 #include "transports/message/frame_error.h"
 #include "transports/testing/samples.h"
@@ -203,11 +204,13 @@ TEST(WebSocketHostile, ChangedRequestsDoNoHarm) {
 TEST(WebSocketHostile, APromiseOfSizeTakesNoMemory) {
   End end(false);
   std::string header = FrameOf(std::string(kMax, 'x'), {});
+  (void)faultline::testing::TakeLargestAllocation();
   EXPECT_EQ(end.Take(std::string_view(header).substr(0, 14), SIZE_MAX), Found::kNeedBytes);
   EXPECT_EQ(end.Take(std::string_view(header).substr(14, 200), SIZE_MAX), Found::kNeedBytes);
   // The message's own header is wrong, which is known before there is a buffer for it.
   EXPECT_EQ(end.Take(std::string_view(header).substr(214, 2000), SIZE_MAX), Found::kFailed);
   EXPECT_NE(message::FrameErrorOf(end.input().failure()), message::FrameError::kNone);
+  EXPECT_LE(faultline::testing::TakeLargestAllocation(), 16384u);
 }
 
 // Fragments of nothing, without end: each is taken, and nothing grows.

@@ -37,7 +37,7 @@ defined="$(symbols 'A-TV-Zdrb' "${archives[@]}")"
 undefined="$(comm -23 <(symbols 'U' "${archives[@]}") <(printf '%s\n' "$defined"))"
 
 # A check that sees nothing would pass: the library does compute.
-for expected in memcpy realloc; do
+for expected in strlen realloc; do
   grep -qx "$expected" <<< "$undefined" || { printf 'nm sees no %s\n' "$expected" >&2; exit 1; }
 done
 grep -qx lws_parse_ws <<< "$defined" || { printf 'nm sees no lws_parse_ws\n' >&2; exit 1; }

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cerrno>
 #include <memory>
 #include <utility>
@@ -150,6 +151,54 @@ TEST(WebSocket, CloseDeliversWhatWasSent) {
     ASSERT_TRUE(context.reason.has_value());
     EXPECT_EQ(context.reason->code, CloseReason::kNormal);
   });
+}
+
+// --- Crashes ---
+
+// Dials again and again, and echoes with whoever is there.
+Task<void> PersistentClient(Environment environment, Runtime runtime, Context* context) {
+  Connector connector(environment, runtime.network, context->client);
+  for (int dial = 0; dial < 20; ++dial) {
+    auto connected = co_await Deadline(runtime.clock, runtime.clock->Now() + 20ms,
+                                       connector.Connect(context->address));
+    if (!connected.ok()) continue;
+    FrozenBatch batch;
+    batch.Add(Sample(runtime.buffers, 1, 3000).frozen());
+    absl::Status sent = co_await connected->SendBatch(&batch);
+    if (!sent.ok()) continue;
+    auto answer =
+        co_await Deadline(runtime.clock, runtime.clock->Now() + 20ms, connected->ReadMessage(kMax));
+    if (answer.ok()) context->answers.push_back(TagOf(*answer));
+    (void)connected->Close();
+  }
+}
+
+Task<void> EchoAll(Connection connection, Context* context) {
+  auto [reader, writer] = std::move(connection).Split();
+  FrozenBatch batch;
+  absl::Status status;
+  while (status.ok()) status = co_await EchoOnce(&reader, &writer, context, &batch);
+  (void)writer.FinishWrites();
+}
+
+Task<void> ServingServer(Environment environment, Runtime runtime, Context* context) {
+  Listener listener = ListenAt(environment, runtime, context);
+  for (;;) {
+    auto accepted = co_await listener.Accept();
+    if (!accepted.ok()) co_return;
+    environment.scope->Spawn(EchoAll(*std::move(accepted), context));
+  }
+}
+
+// Wherever connections are (upgrading, open, closing): their memory goes with the process, and the
+// next process serves.
+TEST(WebSocket, CrashesLeaveNothingBehind) {
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    Context context;
+    context.client.connection.close_grace = 5ms;
+    RunWithCrashes(ServingServer, PersistentClient, &context, seed);
+    EXPECT_FALSE(context.answers.empty()) << seed;
+  }
 }
 
 }  // namespace

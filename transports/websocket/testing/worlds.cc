@@ -29,6 +29,11 @@ Task<void> RunSide(Side side, Runtime runtime, Context* context) {
   co_await scope.Join();
 }
 
+Task<void> RunThenStop(Side side, Runtime runtime, Context* context, sim::World* world) {
+  co_await RunSide(side, runtime, context);
+  world->Stop();
+}
+
 Task<void> RunSides(Side server, Side client, Runtime runtime, Context* context) {
   Scope scope(co_await ThisTask());
   scope.Spawn(RunSide(server, runtime, context));
@@ -99,6 +104,27 @@ Context InSimulation(Side server, Side client, Context context, uint64_t seed,
   EXPECT_TRUE(verdict.passed()) << "seed " << seed << ": " << verdict.ToString();
   if (hash != nullptr) *hash = world.trace()->hash();
   return context;
+}
+
+void RunWithCrashes(Side server, Side client, Context* context, uint64_t seed) {
+  constexpr int kCrashes = 30;
+  sim::World world({.seed = seed, .scheduling = sim::Scheduling::kRandom});
+  sim::SocketFaults cut{.partial_write = {1, 3}, .partial_read = {1, 3}, .yield = {1, 4}};
+  sim::Host* first = world.AddHost({.name = "server", .sockets = cut});
+  sim::Host* second = world.AddHost({.name = "client", .sockets = cut});
+  context->listen = Endpoint::Ipv4Any(7000);
+  context->address = first->Address(sim::Plane::kReplica, 7000);
+  first->Boot([=](const Runtime& runtime) { return RunSide(server, runtime, context); });
+  second->Boot([=, &world](const Runtime& runtime) {
+    return RunThenStop(client, runtime, context, &world);
+  });
+  for (int i = 1; i <= kCrashes; ++i) {
+    const Duration at = i * (3ms + seed % 7 * 211us);
+    world.After(at, [first] { first->Crash(); });
+    world.After(at + 300us, [first] { first->Restart(); });
+  }
+  sim::Verdict verdict = world.Run({.until = 10min});
+  EXPECT_TRUE(verdict.passed()) << "seed " << seed << ": " << verdict.ToString();
 }
 
 void InBothWorlds(Side server, Side client, const std::function<void(const Context&)>& check,

@@ -46,6 +46,9 @@ Context OnEpoll(Side server, Side client, Context context);
 // `hash` may be null.
 Context InSimulation(Side server, Side client, Context context, uint64_t seed,
                      sim::TraceHash* hash = nullptr);
+// In simulation, the server's process crashing and starting again every few milliseconds, until the
+// client has ended. The server may still run.
+void RunWithCrashes(Side server, Side client, Context* context, uint64_t seed);
 // Runs a scenario in both worlds, under many seeds, and checks what came of it.
 void InBothWorlds(Side server, Side client, const std::function<void(const Context&)>& check,
                   const Context& start = {});
