@@ -39,6 +39,13 @@ def faultline_dependencies():
         build_file = "//third_party/build_files:xxhash.BUILD",
     )
 
+    debian_source(
+        name = "libwebsockets",
+        package = "libwebsockets",
+        upstream_version = "4.1.",
+        build_file = "//third_party/build_files:libwebsockets.BUILD",
+    )
+
     # HdrHistogram has no source package of its own in Debian 12; redis carries the C library whole.
     debian_source(
         name = "hdrhistogram_c",

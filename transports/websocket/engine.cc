@@ -1,0 +1,318 @@
+#include "transports/websocket/engine.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "runtime/check.h"
+
+namespace faultline::websocket {
+namespace {
+
+// Below are the descriptors that the library has for itself.
+constexpr int kFirstDescriptor = 2;
+constexpr size_t kMaxName = 100;
+
+// Who is in the library, on this thread. The library's platform has nothing else to go by.
+thread_local Engine* entered_engine = nullptr;
+thread_local Session* entered_session = nullptr;
+
+}  // namespace
+
+class Session::Entered {
+ public:
+  explicit Entered(Session* session) : Entered(session->engine_, session) {}
+  Entered(Engine* engine, Session* session)
+      : engine_(std::exchange(entered_engine, engine)),
+        session_(std::exchange(entered_session, session)) {}
+  Entered(const Entered&) = delete;
+  Entered& operator=(const Entered&) = delete;
+  ~Entered() {
+    entered_engine = engine_;
+    entered_session = session_;
+  }
+
+ private:
+  Engine* const engine_;
+  Session* const session_;
+};
+
+// What the platform's functions may see.
+struct EngineAccess {
+  static Engine* engine() {
+    FAULTLINE_CHECK(entered_engine != nullptr) << "libwebsockets runs by itself";
+    return entered_engine;
+  }
+  static Session* session() {
+    FAULTLINE_CHECK(entered_session != nullptr) << "libwebsockets transfers without a session";
+    return entered_session;
+  }
+  static int max_descriptors() { return engine()->options_.max_sessions + kFirstDescriptor; }
+  static int descriptor() { return session()->descriptor_; }
+  static std::string* output() { return &session()->output_; }
+  static std::span<const std::byte>* input() { return &session()->input_; }
+  static int OnEvent(Session* session, FaultlineLwsEvent event, const void* in, size_t size) {
+    return session->OnEvent(event, in, size);
+  }
+};
+
+Engine::Engine(Clock* clock, Entropy* entropy, const EngineOptions& options)
+    : clock_(clock), entropy_(entropy), options_(options) {
+  FAULTLINE_CHECK(options.max_sessions > 0) << "an engine has sessions";
+  FAULTLINE_CHECK(options.max_head_bytes > 0 && options.max_head_bytes <= 65535)
+      << "a head of " << options.max_head_bytes << " bytes";
+  entered_engine = this;
+  context_ = FaultlineLwsCreate(options.max_head_bytes);
+  entered_engine = nullptr;
+  FAULTLINE_CHECK(context_ != nullptr) << "libwebsockets found no memory";
+}
+
+Engine::~Engine() {
+  FAULTLINE_CHECK(sessions_ == 0) << sessions_ << " sessions are left";
+  entered_engine = this;
+  FaultlineLwsDestroy(context_);
+  entered_engine = nullptr;
+}
+
+int Engine::TakeDescriptor() {
+  if (!free_.empty()) {
+    int descriptor = free_.back();
+    free_.pop_back();
+    return descriptor;
+  }
+  return next_ < options_.max_sessions ? kFirstDescriptor + next_++ : -1;
+}
+
+void Engine::GiveDescriptor(int descriptor) {
+  if (descriptor >= 0) free_.push_back(descriptor);
+}
+
+Session::Session(Engine* engine) : engine_(engine), descriptor_(engine->TakeDescriptor()) {
+  ++engine->sessions_;
+}
+
+Session::~Session() {
+  if (wsi_ != nullptr) {
+    Entered entered(this);
+    FaultlineLwsKill(wsi_);
+    FAULTLINE_CHECK(wsi_ == nullptr) << "libwebsockets keeps a connection that was ended";
+  }
+  engine_->GiveDescriptor(descriptor_);
+  --engine_->sessions_;
+}
+
+void Session::BeginServer(const UpgradePolicy* policy) { policy_ = policy; }
+
+absl::Status Session::BeginClient(const UpgradeRequest& request) {
+  client_ = true;
+  for (const std::string* name : {&request.host, &request.path, &request.origin}) {
+    if (name->size() > kMaxName || name->find_first_of("\r\n\t ") != std::string::npos) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("websocket: not for a request: \"", absl::CHexEscape(*name), "\""));
+    }
+  }
+  if (descriptor_ < 0) return absl::ResourceExhaustedError("websocket: max_sessions");
+  Entered entered(this);
+  wsi_ = FaultlineLwsConnect(engine_->context_, request.host.c_str(), request.path.c_str(),
+                             request.origin.empty() ? nullptr : request.origin.c_str(), this);
+  return wsi_ != nullptr ? absl::OkStatus() : UpgradeFailure();
+}
+
+absl::Status Session::Upgrade(std::span<const std::byte> head) {
+  if (descriptor_ < 0) {
+    Refuse("503 Service Unavailable", "", absl::ResourceExhaustedError("max_sessions"));
+    return refused_;
+  }
+  Entered entered(this);
+  input_ = head;
+  // A server's connection exists from here on only: who sends half of a request takes no place.
+  if (policy_ != nullptr) wsi_ = FaultlineLwsAdopt(engine_->context_, descriptor_, this);
+  while (wsi_ != nullptr && !established_ && !input_.empty()) {
+    size_t before = input_.size();
+    FaultlineLwsOnReadable(engine_->context_, descriptor_);
+    if (input_.size() == before) break;
+  }
+  if (!established_) return UpgradeFailure();
+  FAULTLINE_CHECK(input_.empty()) << "a head ends with its empty line";
+  FaultlineLwsStartFrames(wsi_);
+  return absl::OkStatus();
+}
+
+// A server says so to the peer, unless it has said something already.
+absl::Status Session::UpgradeFailure() {
+  if (policy_ != nullptr && output_.empty()) {
+    Refuse("400 Bad Request", "", absl::InvalidArgumentError("not an upgrade to WebSocket"));
+  }
+  if (refused_.ok()) refused_ = absl::InvalidArgumentError("websocket: the upgrade failed");
+  return refused_;
+}
+
+absl::Status Session::Parse(std::span<std::byte> bytes) {
+  Entered entered(this);
+  if (FaultlineLwsParse(wsi_, reinterpret_cast<uint8_t*>(bytes.data()), bytes.size()) >= 0) {
+    return absl::OkStatus();
+  }
+  if (refused_.ok()) error_code_ = FaultlineLwsErrorCode(wsi_);
+  if (refused_.ok()) refused_ = absl::InvalidArgumentError("websocket: a frame out of order");
+  return refused_;
+}
+
+bool Session::owes_answer() const { return FaultlineLwsOwesAnswer(wsi_) != 0; }
+
+void Session::Answer() {
+  Entered entered(this);
+  FaultlineLwsAnswer(wsi_);
+}
+
+void Session::SendClose(int code, std::string_view reason) {
+  Entered entered(this);
+  FaultlineLwsSendClose(wsi_, code, reason.data(), reason.size());
+}
+
+void Session::SendMessageByLibrary(std::span<const std::byte> payload) {
+  constexpr size_t kRoom = 16;
+  std::vector<uint8_t> copy(kRoom + payload.size());
+  if (!payload.empty()) std::memcpy(copy.data() + kRoom, payload.data(), payload.size());
+  Entered entered(this);
+  FaultlineLwsSendMessage(wsi_, copy.data() + kRoom, payload.size());
+}
+
+int Session::OnEvent(FaultlineLwsEvent event, const void* in, size_t size) {
+  std::string_view text(static_cast<const char*>(in), in == nullptr ? 0 : size);
+  switch (event) {
+    case FAULTLINE_LWS_REQUEST:
+      return OnRequest();
+    case FAULTLINE_LWS_ESTABLISHED:
+      established_ = true;
+      return 0;
+    case FAULTLINE_LWS_FAILED:
+      refused_ = absl::InvalidArgumentError(absl::StrCat("websocket: ", std::string(text)));
+      return 0;
+    case FAULTLINE_LWS_PEER_CLOSE:
+      return OnPeerClose(text);
+    case FAULTLINE_LWS_DESTROYED:
+      wsi_ = nullptr;
+      return 0;
+  }
+  return 0;
+}
+
+// RFC 6455, section 4.2.1; what the library does not look at.
+int Session::OnRequest() {
+  std::string key = Header(FAULTLINE_LWS_KEY);
+  std::string nonce;
+  if (Header(FAULTLINE_LWS_HTTP).find("HTTP/1.1") == std::string::npos) {
+    return Refuse("400 Bad Request", "", absl::InvalidArgumentError("not HTTP/1.1"));
+  }
+  if (Header(FAULTLINE_LWS_VERSION) != "13") {
+    return Refuse("426 Upgrade Required", "Sec-WebSocket-Version: 13\r\n",
+                  absl::InvalidArgumentError("a version of WebSocket other than 13"));
+  }
+  if (!absl::Base64Unescape(key, &nonce) || nonce.size() != 16) {
+    return Refuse("400 Bad Request", "", absl::InvalidArgumentError("not a key of 16 bytes"));
+  }
+  if (Header(FAULTLINE_LWS_HOST).empty()) {
+    return Refuse("400 Bad Request", "", absl::InvalidArgumentError("no host"));
+  }
+  std::string path = Header(FAULTLINE_LWS_PATH);
+  if (path != policy_->path) {
+    return Refuse("404 Not Found", "", absl::NotFoundError(absl::StrCat("path ", path)));
+  }
+  std::string origin = Header(FAULTLINE_LWS_ORIGIN);
+  if (!IsAllowedOrigin(origin)) {
+    return Refuse("403 Forbidden", "",
+                  absl::PermissionDeniedError(absl::StrCat("origin ", origin)));
+  }
+  return 0;
+}
+
+bool Session::IsAllowedOrigin(const std::string& origin) const {
+  if (policy_->origins.empty()) return true;
+  return std::ranges::any_of(policy_->origins, [&origin](const std::string& allowed) {
+    return absl::EqualsIgnoreCase(origin, allowed);
+  });
+}
+
+// Empty as well if it is longer than any that is accepted.
+std::string Session::Header(FaultlineLwsHeader header) {
+  char text[512];
+  int size = FaultlineLwsReadHeader(wsi_, header, text, sizeof(text));
+  return size > 0 ? std::string(text, static_cast<size_t>(size)) : std::string();
+}
+
+int Session::Refuse(const std::string& line, const std::string& header,
+                    const absl::Status& status) {
+  absl::StrAppend(&output_, "HTTP/1.1 ", line, "\r\n", header,
+                  "Connection: close\r\nContent-Length: 0\r\n\r\n");
+  refused_ = absl::Status(status.code(), absl::StrCat("websocket: refused: ", status.message()));
+  return 1;
+}
+
+// RFC 6455, sections 5.5.1 and 7.1.6; the library answers a code that is not allowed with 1002.
+int Session::OnPeerClose(std::string_view payload) {
+  if (payload.size() == 1) {
+    error_code_ = CloseReason::kProtocolError;
+    refused_ = absl::InvalidArgumentError("websocket: a close frame with half a code");
+    return 1;
+  }
+  std::string_view text = payload.substr(std::min<size_t>(payload.size(), 2));
+  if (FaultlineLwsIsUtf8(reinterpret_cast<const uint8_t*>(text.data()), text.size()) == 0) {
+    error_code_ = CloseReason::kInvalidPayload;
+    refused_ = absl::InvalidArgumentError("websocket: a close reason that is not UTF-8");
+    return 1;
+  }
+  peer_closed_ = true;
+  if (!payload.empty()) {
+    peer_reason_.code = static_cast<uint8_t>(payload[0]) << 8 | static_cast<uint8_t>(payload[1]);
+  }
+  peer_reason_.text = std::string(text);
+  return 0;
+}
+
+}  // namespace faultline::websocket
+
+// --- What the platform asks for ---
+
+using faultline::websocket::EngineAccess;
+using faultline::websocket::Session;
+
+int FaultlineLwsMaxDescriptors() { return EngineAccess::max_descriptors(); }
+
+int64_t FaultlineLwsMonotonicMicroseconds() {
+  auto now = EngineAccess::engine()->clock()->Now();
+  return std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count();
+}
+
+int64_t FaultlineLwsWallSeconds() {
+  auto now = EngineAccess::engine()->clock()->WallNow();
+  return std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
+}
+
+void FaultlineLwsRandom(void* bytes, size_t size) {
+  EngineAccess::engine()->entropy()->Fill({static_cast<std::byte*>(bytes), size});
+}
+
+int FaultlineLwsNextDescriptor() { return EngineAccess::descriptor(); }
+
+void FaultlineLwsSend(const void* bytes, size_t size) {
+  EngineAccess::output()->append(static_cast<const char*>(bytes), size);
+}
+
+size_t FaultlineLwsReceive(void* bytes, size_t size) {
+  std::span<const std::byte>* input = EngineAccess::input();
+  size = std::min(size, input->size());
+  if (size > 0) std::memcpy(bytes, input->data(), size);
+  *input = input->subspan(size);
+  return size;
+}
+
+void FaultlineLwsDie(const char* call) {
+  FAULTLINE_CHECK(false) << "libwebsockets called " << call;
+}
+
+int FaultlineLwsOnEvent(void* session, FaultlineLwsEvent event, const void* in, size_t size) {
+  return EngineAccess::OnEvent(static_cast<Session*>(session), event, in, size);
+}

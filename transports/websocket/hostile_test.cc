@@ -1,0 +1,226 @@
+// Goal: no bytes of a peer's lead to anything but messages that are valid, or an error: nothing is
+// read or written out of bounds, nothing hangs, and a promise of size takes no memory.
+// Method: the same traffic cut behind every byte, in pieces of one byte, with bytes changed at many
+// places under many seeds, against a session in memory; sanitizers watch when they are built in.
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "runtime/check.h"
+#include "runtime/entropy.h"
+#include "runtime/frozen.h"
+#include "runtime/testing/allocation_counter.h"
+#include "runtime/testing/manual_clock.h"
+#include "transports/message/frame_error.h"
+#include "transports/testing/samples.h"
+#include "transports/websocket/engine.h"
+#include "transports/websocket/message_input.h"
+#include "transports/websocket/testing/worlds.h"
+
+namespace faultline::websocket::testing {
+namespace {
+
+using faultline::testing::ManualClock;
+using faultline::testing::TagOf;
+using Found = MessageInput::Found;
+
+class ZeroEntropy final : public Entropy {
+ public:
+  void Fill(std::span<std::byte> bytes) override {
+    for (std::byte& byte : bytes) byte = std::byte{0};
+  }
+};
+
+constexpr std::string_view kRequest =
+    "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+
+std::span<const std::byte> Bytes(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+// What one end of a connection makes of bytes.
+class End {
+ public:
+  explicit End(bool client, InputOptions options = {.receive_buffer_bytes = 2048,
+                                                    .receive_buffer_max_bytes = 4096})
+      : session_(&engine_), input_(&session_, &pool_, options) {
+    Session peer(&engine_);
+    Session* server = client ? &peer : &session_;
+    server->BeginServer(&policy_);
+    std::string request(kRequest);
+    if (client) {
+      FAULTLINE_CHECK(session_.BeginClient({}).ok());
+      request = std::exchange(*session_.output(), "");
+    }
+    FAULTLINE_CHECK(server->Upgrade(Bytes(request)).ok());
+    if (client) FAULTLINE_CHECK(session_.Upgrade(Bytes(*peer.output())).ok());
+    session_.output()->clear();
+  }
+
+  // In reads of at most `step` bytes, until something final or the end of `wire`.
+  Found Take(std::string_view wire, size_t step) {
+    for (;;) {
+      message::Message message;
+      Found found = input_.Find(kMax, &message);
+      if (found == Found::kMessage) tags_.push_back(TagOf(message));
+      if (found == Found::kMessage) continue;
+      if (found != Found::kNeedBytes || wire.empty()) return found;
+      size_t taken = Fill(wire.substr(0, step));
+      wire.remove_prefix(taken);
+      (void)input_.OnRead(taken);
+    }
+  }
+
+  const std::vector<uint64_t>& tags() const { return tags_; }
+  const MessageInput& input() const { return input_; }
+  const BufferPool& pool() const { return pool_; }
+
+ private:
+  size_t Fill(std::string_view wire) {
+    std::array<iovec, 2> buffers;
+    size_t taken = 0;
+    for (const iovec& buffer : input_.BeginRead(&buffers)) {
+      const size_t size = std::min(buffer.iov_len, wire.size() - taken);
+      std::memcpy(buffer.iov_base, wire.data() + taken, size);
+      taken += size;
+    }
+    return taken;
+  }
+
+  ManualClock clock_;
+  ZeroEntropy entropy_;
+  Engine engine_{&clock_, &entropy_, {.max_sessions = 2}};
+  UpgradePolicy policy_;
+  BufferPool pool_;
+  Session session_;
+  MessageInput input_;
+  std::vector<uint64_t> tags_;
+};
+
+// Messages of several kinds, with a control frame between fragments.
+std::string Traffic(bool masked) {
+  BufferPool pool;
+  const std::string split = MessageBytes(&pool, 3, 700);
+  return MessageFrame(&pool, 1, 20, {.masked = masked}) +
+         MessageFrame(&pool, 2, 3000, {.masked = masked}) +
+         FrameOf(split.substr(0, 300), {.final = false, .masked = masked}) +
+         FrameOf("ping", {.opcode = 9, .masked = masked}) +
+         FrameOf(split.substr(300), {.opcode = 0, .masked = masked}) +
+         MessageFrame(&pool, 4, 0, {.masked = masked}) + CloseFrame(1000, "bye", masked);
+}
+
+TEST(WebSocketHostile, PiecesOfEverySizeMakeTheSameMessages) {
+  for (bool client : {false, true}) {
+    const std::string traffic = Traffic(!client);
+    for (size_t step : {1, 2, 3, 7, 64, 255, 1000, 100'000}) {
+      SCOPED_TRACE(std::to_string(step) + (client ? " client" : " server"));
+      End end(client);
+      EXPECT_EQ(end.Take(traffic, step), Found::kPeerClosed);
+      EXPECT_EQ(end.tags(), OneTo(4));
+    }
+  }
+}
+
+TEST(WebSocketHostile, ACutBehindEveryByteIsNoMessage) {
+  const std::string traffic = Traffic(true);
+  for (size_t cut = 0; cut < traffic.size(); ++cut) {
+    End end(false);
+    ASSERT_EQ(end.Take(std::string_view(traffic).substr(0, cut), SIZE_MAX), Found::kNeedBytes)
+        << cut;
+    ASSERT_TRUE(absl::IsDataLoss(end.input().EndOfStream())) << cut;
+    ASSERT_EQ(end.tags(), OneTo(end.tags().size())) << cut;
+  }
+}
+
+// splitmix64: for bytes to change; not for anything that is measured.
+uint64_t Next(uint64_t* state) {
+  uint64_t z = *state += 0x9e3779b97f4a7c15;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return z ^ (z >> 31);
+}
+
+TEST(WebSocketHostile, ChangedBytesMakeNoWrongMessage) {
+  size_t failed = 0;
+  for (uint64_t seed = 1; seed <= 4000; ++seed) {
+    uint64_t state = seed;
+    const bool client = seed % 2 == 0;
+    std::string traffic = Traffic(!client);
+    const size_t changes = 1 + Next(&state) % 4;
+    for (size_t i = 0; i < changes; ++i) {
+      traffic[Next(&state) % traffic.size()] = static_cast<char>(Next(&state));
+    }
+    End end(client);
+    Found found = end.Take(traffic, 1 + Next(&state) % 2000);
+    failed += found == Found::kFailed;
+    // A tag is 0 if the body is not the one that belongs to it.
+    for (uint64_t tag : end.tags()) ASSERT_NE(tag, 0u) << seed;
+  }
+  EXPECT_GT(failed, 3000u);
+}
+
+TEST(WebSocketHostile, NoiseIsRefused) {
+  for (uint64_t seed = 1; seed <= 2000; ++seed) {
+    uint64_t state = seed;
+    std::string noise;
+    while (noise.size() < 600) noise.push_back(static_cast<char>(Next(&state)));
+    End end(seed % 2 == 0);
+    (void)end.Take(noise, 100);
+    ASSERT_TRUE(end.tags().empty()) << seed;
+  }
+}
+
+// Requests with changed bytes: refused or, where it does not matter, taken.
+TEST(WebSocketHostile, ChangedRequestsDoNoHarm) {
+  ManualClock clock;
+  ZeroEntropy entropy;
+  Engine engine(&clock, &entropy, {.max_sessions = 1});
+  UpgradePolicy policy;
+  size_t refused = 0;
+  for (uint64_t seed = 1; seed <= 3000; ++seed) {
+    uint64_t state = seed;
+    std::string request(kRequest);
+    for (size_t i = 0; i <= seed % 3; ++i) {
+      request[Next(&state) % (request.size() - 4)] = static_cast<char>(Next(&state));
+    }
+    if (request.find("\r\n\r\n") != request.size() - 4) continue;
+    Session session(&engine);
+    session.BeginServer(&policy);
+    refused += !session.Upgrade(Bytes(request)).ok();
+    ASSERT_EQ(session.output()->rfind("HTTP/1.", 0), 0u) << seed;  // answered, either way
+  }
+  EXPECT_GT(refused, 1000u);
+}
+
+// A header that promises much, and nothing behind it.
+TEST(WebSocketHostile, APromiseOfSizeTakesNoMemory) {
+  End end(false);
+  std::string header = FrameOf(std::string(kMax, 'x'), {});
+  (void)faultline::testing::TakeLargestAllocation();
+  EXPECT_EQ(end.Take(std::string_view(header).substr(0, 14), SIZE_MAX), Found::kNeedBytes);
+  EXPECT_EQ(end.Take(std::string_view(header).substr(14, 200), SIZE_MAX), Found::kNeedBytes);
+  // The message's own header is wrong, which is known before there is a buffer for it.
+  EXPECT_EQ(end.Take(std::string_view(header).substr(214, 2000), SIZE_MAX), Found::kFailed);
+  EXPECT_NE(message::FrameErrorOf(end.input().failure()), message::FrameError::kNone);
+  EXPECT_LE(faultline::testing::TakeLargestAllocation(), 16384u);
+}
+
+// Fragments of nothing, without end: each is taken, and nothing grows.
+TEST(WebSocketHostile, EmptyFragmentsAddUpToNothing) {
+  End end(false);
+  std::string wire = FrameOf("", {.final = false});
+  for (int i = 0; i < 10'000; ++i) wire += FrameOf("", {.opcode = 0, .final = false});
+  EXPECT_EQ(end.Take(wire, 999), Found::kNeedBytes);
+  EXPECT_TRUE(end.tags().empty());
+}
+
+}  // namespace
+}  // namespace faultline::websocket::testing

@@ -1,0 +1,104 @@
+// What the tests of WebSocket share: a server and a client, each with a scope of its own, on epoll
+// over loopback and between two simulated hosts whose transfers are cut short.
+#ifndef FAULTLINE_TRANSPORTS_WEBSOCKET_TESTING_WORLDS_H_
+#define FAULTLINE_TRANSPORTS_WEBSOCKET_TESTING_WORLDS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "runtime/endpoint.h"
+#include "runtime/runtime.h"
+#include "runtime/scope.h"
+#include "runtime/task.h"
+#include "sim/trace.h"
+#include "transports/websocket/websocket.h"
+
+namespace faultline::websocket::testing {
+
+inline constexpr size_t kMax = size_t{1} << 20;
+
+// What the two sides of a scenario share. Each writes its own part, the test reads all of it.
+struct Context {
+  Endpoint listen;   // where the server listens
+  Endpoint address;  // where the client finds it
+  ListenerOptions server{};
+  ConnectorOptions client{};
+  size_t max_message_size = kMax;
+  std::vector<uint64_t> received;  // by the server
+  std::vector<uint64_t> answers;   // by the client
+  absl::Status server_end;         // the first error of the server's reads
+  absl::Status client_end;
+  absl::Status sent;                  // by the client
+  std::string wire;                   // bytes that a raw peer sends, after the upgrade
+  std::string raw;                    // bytes that a raw peer got, after the upgrade
+  std::optional<CloseReason> reason;  // that the server was given
+  uint64_t failed_upgrades = 0;
+};
+
+using Side = Task<void> (*)(Environment environment, Runtime runtime, Context* context);
+
+Context OnEpoll(Side server, Side client, Context context);
+// `hash` may be null.
+Context InSimulation(Side server, Side client, Context context, uint64_t seed,
+                     sim::TraceHash* hash = nullptr);
+// In simulation, the server's process crashing and starting again every few milliseconds, until the
+// client has ended. The server may still run.
+void RunWithCrashes(Side server, Side client, Context* context, uint64_t seed);
+// Runs a scenario in both worlds, under many seeds, and checks what came of it.
+void InBothWorlds(Side server, Side client, const std::function<void(const Context&)>& check,
+                  const Context& start = {});
+
+// --- Parts of sides ---
+
+Listener ListenAt(Environment environment, Runtime runtime, Context* context);
+Task<Connection> AcceptOne(Environment environment, Runtime runtime, Context* context);
+Task<Connection> ConnectOne(Environment environment, Runtime runtime, Context* context);
+// Until the end; the tags go to `tags`, the error is returned.
+Task<absl::Status> ReadToEnd(Reader* reader, std::vector<uint64_t>* tags, size_t max);
+// A server that reads to the end and then finishes.
+Task<void> ReadingServer(Environment environment, Runtime runtime, Context* context);
+// A client that speaks bytes: upgrades, sends `context->wire`, keeps what comes until the end.
+Task<void> RawClient(Environment environment, Runtime runtime, Context* context);
+// A server that does the same to a client.
+Task<void> RawServer(Environment environment, Runtime runtime, Context* context);
+// A client that reads to the end and then finishes.
+Task<void> ReadingClient(Environment environment, Runtime runtime, Context* context);
+
+std::vector<uint64_t> OneTo(uint64_t last);
+
+// --- Frames by hand ---
+
+struct RawFrame {
+  int opcode = 2;
+  bool final = true;
+  bool masked = true;
+  int reserved = 0;  // bits, as in the first byte
+};
+std::string FrameOf(std::string_view payload, const RawFrame& frame);
+// The frame of a sample message.
+std::string MessageFrame(BufferPool* pool, uint64_t tag, size_t body_size, const RawFrame& frame);
+// A sample message, as it is on the wire without a frame.
+std::string MessageBytes(BufferPool* pool, uint64_t tag, size_t body_size);
+// A close frame.
+std::string CloseFrame(int code, std::string_view reason, bool masked);
+
+// A peer's frame, unmasked.
+struct ParsedFrame {
+  int opcode = 0;
+  bool final = false;
+  bool masked = false;
+  std::string payload;
+};
+// All of `bytes`; fails the test if they do not end with a frame.
+std::vector<ParsedFrame> ParseFrames(const std::string& bytes);
+// The code of the close frame that ends `bytes`; 0: there is none.
+int CloseCodeIn(const std::string& bytes);
+
+}  // namespace faultline::websocket::testing
+
+#endif  // FAULTLINE_TRANSPORTS_WEBSOCKET_TESTING_WORLDS_H_
