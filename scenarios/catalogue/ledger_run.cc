@@ -30,7 +30,7 @@ std::string Text(std::string_view text) { return std::string(text); }
 }  // namespace
 
 void AddLedgerChoices(uint32_t replicas, harness::ScenarioInfo* info) {
-  info->transports = {"tcp"};
+  info->transports = {"tcp", "ws"};
   for (const auto& bug : ledger::LedgerBugCatalog()) {
     if (replicas < bug.min_replicas) continue;
     info->bugs.push_back({Text(bug.name), Text(bug.what), Text(bug.origin)});
@@ -44,6 +44,7 @@ void AddLedgerChoices(uint32_t replicas, harness::ScenarioInfo* info) {
 LedgerRun::LedgerRun(const LedgerShape& shape, const harness::RunOptions& options,
                      const harness::RunHooks& hooks)
     : shape_(shape),
+      transport_(*any::ParseScheme(options.transport)),
       findings_([this](const absl::Status& first) { world()->Fail(first); }),
       checkers_(
           {.replica_count = shape.replicas, .liveness = shape.liveness},
@@ -170,6 +171,19 @@ bool LedgerRun::ClientsDone() const {
   return std::all_of(done_.begin(), done_.end(), [](bool done) { return done; });
 }
 
+any::Url LedgerRun::ClientUrl(uint32_t host) {
+  const Endpoint address = world()->host(host)->Address(sim::Plane::kClient, kClientPort);
+  return {.scheme = transport_,
+          .address = address,
+          .path = transport_ == any::Scheme::kWebSocket ? "/ledger" : ""};
+}
+
+any::Options LedgerRun::TransportOptions() const {
+  any::Options options;
+  options.bugs = &transport_bugs_;
+  return options;
+}
+
 // As an init system would: a replica that cannot listen is started again.
 Task<void> LedgerRun::ReplicaMain(Runtime runtime, ledger::ReplicaId id) {
   ledger::ReplicaConfig config = replica_config_;
@@ -177,14 +191,12 @@ Task<void> LedgerRun::ReplicaMain(Runtime runtime, ledger::ReplicaId id) {
   for (uint32_t i = 0; i < shape_.replicas; ++i) {
     config.peers.push_back(world()->host(i)->Address(sim::Plane::kReplica, kReplicaPort));
   }
-  const ledger::ReplicaAddresses listen{
-      config.peers[id], world()->host(id)->Address(sim::Plane::kClient, kClientPort)};
   while (true) {
     ledger::Log log;
     const ledger::ReplicaParts parts{
         .log = &log, .observers = checkers_.observers(), .bugs = &ledger_bugs_};
-    absl::StatusOr<ledger::ReplicaReport> ended = co_await ledger::RunTcpReplica(
-        config, listen, runtime, parts, {.reader = {}, .bugs = &transport_bugs_});
+    absl::StatusOr<ledger::ReplicaReport> ended = co_await ledger::RunReplicaAt(
+        config, config.peers[id], ClientUrl(id), runtime, parts, TransportOptions());
     if (ended.ok() || absl::IsInvalidArgument(ended.status())) {
       findings_.Add("runs", absl::StrCat("replica ", int{id},
                                          " ended by itself: ", ended.status().ToString()));
@@ -200,8 +212,8 @@ Task<void> LedgerRun::ClientMain(Runtime runtime, uint32_t index) {
   config.servers = {world()->host(0)->Address(sim::Plane::kClient, kClientPort)};
   const ledger::ClientParts parts{
       .observers = checkers_.observers(), .meter = meters_[index], .bugs = &ledger_bugs_};
-  absl::StatusOr<ledger::ClientReport> ended = co_await ledger::RunTcpClient(
-      config, workload_, runtime, parts, {.reader = {}, .bugs = &transport_bugs_});
+  absl::StatusOr<ledger::ClientReport> ended = co_await ledger::RunClientTo(
+      config, workload_, ClientUrl(0), runtime, parts, TransportOptions());
   const absl::Status status = ended.ok() ? ended->status : ended.status();
   if (!status.ok() || ended->acknowledged != workload_.entries) {
     findings_.Add("runs", absl::StrCat("client ", index + 1, " ended with ",

@@ -21,9 +21,10 @@
 #include "runtime/task.h"
 #include "scenarios/harness/scenario.h"
 #include "scenarios/harness/stage.h"
+#include "scenarios/ledger/any.h"
 #include "scenarios/ledger/checkers/checkers.h"
-#include "scenarios/ledger/tcp.h"
 #include "sim/host.h"
+#include "transports/any/url.h"
 #include "transports/message/bugs.h"
 
 namespace faultline::catalogue {
@@ -78,10 +79,13 @@ class LedgerRun {
   void CheckEverySoOften();
   void CheckBound();
   bool ClientsDone() const;
+  any::Url ClientUrl(uint32_t host);
+  any::Options TransportOptions() const;
   Task<void> ReplicaMain(Runtime runtime, ledger::ReplicaId id);
   Task<void> ClientMain(Runtime runtime, uint32_t index);
 
   const LedgerShape shape_;
+  const any::Scheme transport_;  // of the clients' plane
   ledger::LedgerBugs ledger_bugs_;
   message::TransportBugs transport_bugs_;
   ledger::ReplicaConfig replica_config_;
