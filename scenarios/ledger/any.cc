@@ -25,7 +25,6 @@ Task<absl::StatusOr<ReplicaReport>> ListenAndRun(const any::Environment* environ
                                                  ReplicaConfig config, Endpoint replicas,
                                                  any::Url clients, ReplicaParts parts,
                                                  any::Options options) {
-  const Runtime& runtime = environment->runtime;
   const any::Url peers{.scheme = any::Scheme::kTcp, .address = std::move(replicas), .path = ""};
   absl::StatusOr<any::Listener> for_replicas =
       co_await ListenPatiently(environment, peers, options, config.reconnect);
@@ -33,14 +32,25 @@ Task<absl::StatusOr<ReplicaReport>> ListenAndRun(const any::Environment* environ
   absl::StatusOr<any::Listener> for_clients =
       co_await ListenPatiently(environment, clients, options, config.reconnect);
   if (!for_clients.ok()) co_return for_clients.status();
-  tcp::Connector connector(
-      runtime.network, runtime.buffers,
-      {.socket = {}, .connection = {.reader = options.reader, .bugs = options.bugs}});
-  co_return co_await RunReplica(std::move(config), runtime, parts, *std::move(for_replicas),
-                                std::move(connector), *std::move(for_clients));
+  std::vector<any::Listener> listeners;
+  listeners.push_back(*std::move(for_clients));
+  co_return co_await RunReplicaOn(environment, std::move(config), *std::move(for_replicas),
+                                  std::move(listeners), parts, std::move(options));
 }
 
 }  // namespace
+
+Task<absl::StatusOr<ReplicaReport>> RunReplicaOn(const any::Environment* environment,
+                                                 ReplicaConfig config, any::Listener replicas,
+                                                 std::vector<any::Listener> clients,
+                                                 ReplicaParts parts, any::Options options) {
+  const Runtime& runtime = environment->runtime;
+  tcp::Connector connector(
+      runtime.network, runtime.buffers,
+      {.socket = {}, .connection = {.reader = options.reader, .bugs = options.bugs}});
+  return RunReplica(std::move(config), runtime, parts, std::move(replicas), std::move(connector),
+                    std::move(clients));
+}
 
 Task<absl::StatusOr<ReplicaReport>> RunReplicaAt(ReplicaConfig config, Endpoint replicas,
                                                  any::Url clients, Runtime runtime,

@@ -2,6 +2,8 @@
 #ifndef FAULTLINE_SCENARIOS_LEDGER_ANY_H_
 #define FAULTLINE_SCENARIOS_LEDGER_ANY_H_
 
+#include <vector>
+
 #include "absl/status/statusor.h"
 #include "runtime/endpoint.h"
 #include "runtime/runtime.h"
@@ -12,8 +14,15 @@
 
 namespace faultline::ledger {
 
-// As `RunReplica`. A lack of descriptors is waited out. Errors besides: those of listening;
-// Cancelled, if it is asked to stop before it listens. `options.bugs` is null in production.
+// As `RunReplica`. `environment` outlives the task.
+Task<absl::StatusOr<ReplicaReport>> RunReplicaOn(const any::Environment* environment,
+                                                 ReplicaConfig config, any::Listener replicas,
+                                                 std::vector<any::Listener> clients,
+                                                 ReplicaParts parts, any::Options options = {});
+
+// The same, and listens itself. A lack of descriptors is waited out. Errors besides: those of
+// listening; Cancelled, if it is asked to stop before it listens. `options.bugs` is null in
+// production.
 Task<absl::StatusOr<ReplicaReport>> RunReplicaAt(ReplicaConfig config, Endpoint replicas,
                                                  any::Url clients, Runtime runtime,
                                                  ReplicaParts parts, any::Options options = {});

@@ -1,10 +1,11 @@
 // RunReplica: a replica at work, from its listeners to its drained end.
 //
 //   Log log;
-//   absl::StatusOr<tcp::Listener> replicas = tcp::Listener::Listen(...), clients = ...;
+//   absl::StatusOr<tcp::Listener> replicas = tcp::Listener::Listen(...);
+//   std::vector<tcp::Listener> clients = ...;          // at least one
 //   ReplicaReport report = co_await RunReplica(
 //       config, runtime, {.log = &log}, *std::move(replicas),
-//       tcp::Connector(runtime.network, runtime.buffers, {}), *std::move(clients));
+//       tcp::Connector(runtime.network, runtime.buffers, {}), std::move(clients));
 //
 // It runs until its task is asked to stop, and then drains in stages, each of them bounded:
 //   1. no new connections, no new requests; what was appended gets committed, `drain_grace`; a
@@ -23,6 +24,7 @@
 #include <cstdint>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -58,12 +60,12 @@ class ReplicaRunner {
   using Plane = Replica::Plane;
 
   ReplicaRunner(const ReplicaConfig& config, const Runtime& runtime, const ReplicaParts& parts,
-                ReplicaListener replicas, Connector connector, ClientListener clients)
+                ReplicaListener replicas, Connector connector, std::vector<ClientListener> clients)
       : runtime_(runtime),
         parts_(parts),
         replica_listener_(std::move(replicas)),
         connector_(std::move(connector)),
-        client_listener_(std::move(clients)),
+        client_listeners_(std::move(clients)),
         replica_(config, runtime, parts),
         clients_(runtime.executor),
         replicas_(runtime.executor),
@@ -76,7 +78,9 @@ class ReplicaRunner {
     for (ReplicaId peer = 0; peer < config().replica_count(); ++peer) {
       if (replica_.dials(peer)) replicas_.Spawn(DialLoop(peer));
     }
-    clients_.Spawn(AcceptLoop(&client_listener_, Plane::kClients));
+    for (ClientListener& listener : client_listeners_) {
+      clients_.Spawn(AcceptLoop(&listener, Plane::kClients));
+    }
     Event never;
     (void)co_await never.Wait();
     co_return co_await Shielded(Drain());
@@ -245,7 +249,7 @@ class ReplicaRunner {
     co_await replicas_.Join();
     background_.RequestStop();
     co_await background_.Join();
-    (void)client_listener_.Close();
+    for (ClientListener& listener : client_listeners_) (void)listener.Close();
     (void)replica_listener_.Close();
     co_return Report();
   }
@@ -267,7 +271,7 @@ class ReplicaRunner {
   const ReplicaParts parts_;
   ReplicaListener replica_listener_;
   Connector connector_;
-  ClientListener client_listener_;
+  std::vector<ClientListener> client_listeners_;
   Replica replica_;
   StopSource opening_;  // of whatever is not a connection yet
   std::array<size_t, 2> handshakes_{};
@@ -285,7 +289,8 @@ template <message::Listener ReplicaListener, message::Connector Connector,
           message::Listener ClientListener>
 Task<absl::StatusOr<ReplicaReport>> RunReplica(ReplicaConfig config, Runtime runtime,
                                                ReplicaParts parts, ReplicaListener replicas,
-                                               Connector connector, ClientListener clients) {
+                                               Connector connector,
+                                               std::vector<ClientListener> clients) {
   if (absl::Status valid = Validate(config); !valid.ok()) co_return valid;
   internal::ReplicaRunner<ReplicaListener, Connector, ClientListener> runner(
       config, runtime, parts, std::move(replicas), std::move(connector), std::move(clients));

@@ -1,6 +1,7 @@
 #include "scenarios/ledger/tcp.h"
 
 #include <utility>
+#include <vector>
 
 namespace faultline::ledger {
 namespace {
@@ -40,8 +41,10 @@ Task<absl::StatusOr<ReplicaReport>> RunTcpReplica(ReplicaConfig config, tcp::Lis
                                                   ReplicaParts parts,
                                                   tcp::ConnectionOptions options) {
   tcp::Connector connector(runtime.network, runtime.buffers, {.socket = {}, .connection = options});
+  std::vector<tcp::Listener> client_listeners;
+  client_listeners.push_back(std::move(clients));
   return RunReplica(std::move(config), runtime, parts, std::move(replicas), std::move(connector),
-                    std::move(clients));
+                    std::move(client_listeners));
 }
 
 Task<absl::StatusOr<ClientReport>> RunTcpClient(ClientConfig config, WorkloadConfig workload,

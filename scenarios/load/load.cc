@@ -12,11 +12,11 @@
 #include "runtime/event.h"
 #include "runtime/scope.h"
 #include "runtime/stop.h"
+#include "scenarios/ledger/any.h"
 #include "scenarios/ledger/checkers/findings.h"
 #include "scenarios/ledger/dial_log.h"
 #include "scenarios/ledger/observer.h"
 #include "scenarios/ledger/run_client.h"
-#include "scenarios/ledger/tcp.h"
 #include "scenarios/load/meter.h"
 #include "scenarios/load/outside_checker.h"
 
@@ -106,8 +106,8 @@ class LoadRun {
     if (!slept.ok()) co_return;
     ledger::Observers observers{.connections = &connections_};
     if (flags_.check) observers.clients = &checker_;
-    Account(co_await ledger::RunTcpClient(ClientConfigOf(flags_), workload, runtime_,
-                                          {.observers = observers, .meter = &meter_}));
+    Account(co_await ledger::RunClientTo(ClientConfigOf(flags_), workload, flags_.by, runtime_,
+                                         {.observers = observers, .meter = &meter_}));
   }
 
   void Account(const absl::StatusOr<ClientReport>& report) {
@@ -164,6 +164,7 @@ class LoadRun {
 
   Task<void> Verify() {
     VerifyConfig config{.replicas = flags_.connect,
+                        .by = flags_.by,
                         .cluster = {flags_.cluster, 0},
                         .patience = flags_.verify_timeout};
     summary_.verification =

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "scenarios/flags/flag_parser.h"
+#include "scenarios/flags/urls.h"
 #include "scenarios/flags/values.h"
 #include "scenarios/ledger/config.h"
 
@@ -51,12 +52,14 @@ was checked is wrong; 1 otherwise; 2 the command line is wrong.
 // The command line while it is being read.
 struct CommandLine {
   CommandLine();
+  absl::Status TakeUrls();
   absl::StatusOr<LoadFlags> Parse(std::span<const std::string> arguments);
 
   void AddLoadFlags();
   void AddOtherFlags();
 
   LoadFlags flags;
+  std::vector<any::Url> urls;
   bool unchecked = false;
   FlagParser parser;
 };
@@ -68,12 +71,13 @@ CommandLine::CommandLine() {
 
 void CommandLine::AddLoadFlags() {
   const ledger::ClientConfig limits;
-  parser.Add({.name = "connect",
-              .value = "HOST:PORT,...",
-              .help =
-                  "where replicas listen for clients: the primary, and for --verify all of them. "
-                  "Numeric: 127.0.0.1:7200, [::1]:7200, unix:PATH",
-              .set = flags::Addresses(&flags.connect)});
+  parser.Add(
+      {.name = "connect",
+       .value = "URL,...",
+       .help = "where replicas listen for clients: the primary, and for --verify all of them, on "
+               "one transport. Numeric: tcp://127.0.0.1:7200 (or without tcp://), "
+               "ws://[::1]:7201/ledger, unix:///run/ledger.sock",
+       .set = flags::Urls(&urls)});
   parser.Add({.name = "clients",
               .value = "N",
               .help = absl::StrCat("how many clients; ", flags.clients, " by default"),
@@ -132,10 +136,32 @@ void CommandLine::AddOtherFlags() {
   parser.Add({.name = "help", .help = "says this", .set = Switch(&flags.help)});
 }
 
+// TCP reaches Unix sockets as well.
+bool SameTransport(const any::Url& a, const any::Url& b) {
+  auto is_tcp = [](const any::Url& url) {
+    return url.scheme == any::Scheme::kTcp || url.scheme == any::Scheme::kUnix;
+  };
+  return a.path == b.path && (a.scheme == b.scheme || (is_tcp(a) && is_tcp(b)));
+}
+
+absl::Status CommandLine::TakeUrls() {
+  for (const any::Url& url : urls) {
+    if (!SameTransport(url, urls.front())) {
+      return absl::InvalidArgumentError(absl::StrCat("--connect: all on one transport, but ",
+                                                     urls.front().ToString(), " and ",
+                                                     url.ToString()));
+    }
+    flags.connect.push_back(url.address);
+  }
+  if (!urls.empty()) flags.by = urls.front();
+  return absl::OkStatus();
+}
+
 absl::StatusOr<LoadFlags> CommandLine::Parse(std::span<const std::string> arguments) {
   if (absl::Status status = parser.Parse(arguments); !status.ok()) return status;
   if (flags.help) return flags;
   flags.check = !unchecked;
+  if (absl::Status status = TakeUrls(); !status.ok()) return status;
   if (flags.connect.empty()) {
     return absl::InvalidArgumentError("--connect is needed; try --help");
   }

@@ -50,6 +50,17 @@ TEST(LoadFlags, AWholeCommandLine) {
   EXPECT_EQ(workload.period, 1500us);  // 3 clients, 2000 a second
 }
 
+TEST(LoadFlags, AllReplicasAreReachedByOneTransport) {
+  absl::StatusOr<LoadFlags> flags = Parse({"--connect=ws://127.0.0.1:1/a,ws://127.0.0.1:2/a"});
+  ASSERT_TRUE(flags.ok()) << flags.status();
+  EXPECT_EQ(flags->by.ToString(), "ws://127.0.0.1:1/a");
+  EXPECT_EQ(flags->connect.size(), 2u);
+  EXPECT_NE(Refusal({"--connect=ws://127.0.0.1:1/a,ws://127.0.0.1:2/b"}).find("/b"),
+            std::string::npos);
+  EXPECT_NE(Refusal({"--connect=ws://127.0.0.1:1/a,127.0.0.1:2"}).find("tcp://127.0.0.1:2"),
+            std::string::npos);
+}
+
 TEST(LoadFlags, WithoutARateTheLoopIsClosedAndDoesNotThink) {
   absl::StatusOr<LoadFlags> flags = Parse({"--connect=unix:a"});
   ASSERT_TRUE(flags.ok()) << flags.status();

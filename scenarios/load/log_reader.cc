@@ -23,11 +23,12 @@ ClientId DrawId(Entropy* entropy) {
 
 }  // namespace
 
-LogReader::LogReader(const LogReaderConfig& config, const Runtime& runtime)
+LogReader::LogReader(const LogReaderConfig& config, const Runtime& runtime,
+                     any::Connector connector)
     : config_(config),
       runtime_(runtime),
       frames_(runtime.buffers, config.cluster, Party::Reader(DrawId(runtime.entropy)), 0),
-      connector_(runtime.network, runtime.buffers, {}) {}
+      connector_(std::move(connector)) {}
 
 Task<absl::StatusOr<ledger::Greeting>> LogReader::Connect() {
   connection_.reset();

@@ -1,6 +1,6 @@
 // LogReader: reads the log of one replica from outside, a chunk at a time.
 //
-//   LogReader reader({.server = endpoint}, runtime);
+//   LogReader reader({.server = endpoint}, runtime, *any::MakeConnector(...));
 //   absl::Status connected = co_await reader.Connect();
 //   absl::StatusOr<message::Message> chunk = co_await reader.Read(log.last_op() + 1);
 //   ... chunk->Fields<CatchUpDataFields>(), CatchUpBody(chunk->body()) ...
@@ -20,8 +20,8 @@
 #include "scenarios/ledger/dial.h"
 #include "scenarios/ledger/frames.h"
 #include "scenarios/ledger/types.h"
+#include "transports/any/open.h"
 #include "transports/message/message.h"
-#include "transports/tcp/tcp.h"
 
 namespace faultline::load {
 
@@ -36,7 +36,7 @@ struct LogReaderConfig {
 class LogReader {
  public:
   // `runtime`'s parts outlive it.
-  LogReader(const LogReaderConfig& config, const Runtime& runtime);
+  LogReader(const LogReaderConfig& config, const Runtime& runtime, any::Connector connector);
   LogReader(const LogReader&) = delete;
   LogReader& operator=(const LogReader&) = delete;
 
@@ -58,10 +58,10 @@ class LogReader {
   const LogReaderConfig config_;
   const Runtime runtime_;
   const ledger::FrameMaker frames_;
-  tcp::Connector connector_;
+  any::Connector connector_;
   uint64_t attempt_ = 0;
   uint64_t sequence_ = 0;
-  std::optional<ledger::Dialed<tcp::Connection>> connection_;
+  std::optional<ledger::Dialed<any::Connection>> connection_;
 };
 
 }  // namespace faultline::load

@@ -37,8 +37,8 @@ constexpr ledger::LogLimits kEverything{.max_entries = std::numeric_limits<uint6
 
 // One replica's log as far as it has been read.
 struct Mirror {
-  Mirror(const LogReaderConfig& config, const Runtime& runtime)
-      : server(config.server), reader(config, runtime) {}
+  Mirror(const LogReaderConfig& config, const Runtime& runtime, any::Connector connector)
+      : server(config.server), reader(config, runtime, std::move(connector)) {}
 
   const Endpoint server;
   LogReader reader;
@@ -61,11 +61,17 @@ class Verifier {
       : config_(std::move(config)),
         runtime_(runtime),
         acknowledged_(acknowledged),
-        findings_(findings) {
+        findings_(findings) {}
+
+  absl::Status Prepare(const any::Environment& environment) {
     for (const Endpoint& server : config_.replicas) {
-      mirrors_.push_back(std::make_unique<Mirror>(
-          LogReaderConfig{.server = server, .cluster = config_.cluster}, runtime_));
+      absl::StatusOr<any::Connector> connector = any::MakeConnector(environment, config_.by, {});
+      if (!connector.ok()) return connector.status();
+      mirrors_.push_back(
+          std::make_unique<Mirror>(LogReaderConfig{.server = server, .cluster = config_.cluster},
+                                   runtime_, *std::move(connector)));
     }
+    return absl::OkStatus();
   }
 
   Task<Verification> Run() {
@@ -246,8 +252,20 @@ class Verifier {
 
 Task<Verification> VerifyReplicas(VerifyConfig config, Runtime runtime,
                                   const OutsideChecker* acknowledged, Findings* findings) {
-  Verifier verifier(std::move(config), runtime, acknowledged, findings);
-  co_return co_await verifier.Run();
+  Scope background(co_await ThisTask());
+  Verification verification;
+  {
+    Verifier verifier(std::move(config), runtime, acknowledged, findings);
+    const absl::Status prepared = verifier.Prepare({runtime, &background});
+    if (prepared.ok()) {
+      verification = co_await verifier.Run();
+    } else {
+      findings->Add("readable", prepared.ToString());
+    }
+  }
+  background.RequestStop();
+  co_await background.Join();
+  co_return verification;
 }
 
 }  // namespace faultline::load

@@ -3,31 +3,49 @@
 #include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "runtime/combine.h"
 #include "runtime/event.h"
 #include "scenarios/flags/values.h"
+#include "scenarios/ledger/any.h"
 #include "scenarios/ledger/log.h"
 #include "scenarios/ledger/run_replica.h"
-#include "scenarios/ledger/tcp.h"
-#include "transports/tcp/tcp.h"
 
 namespace faultline::node {
 namespace {
 
-absl::StatusOr<tcp::Listener> Listen(const Runtime& runtime, const Endpoint& local,
+// As users write it: without a scheme where there is the usual one.
+std::string Where(const any::Url& url) {
+  const bool usual = url.scheme == any::Scheme::kTcp || url.scheme == any::Scheme::kUnix;
+  return usual ? url.address.ToString() : url.ToString();
+}
+
+absl::StatusOr<any::Listener> Listen(const any::Environment& environment, any::Url url,
                                      const char* for_whom, NodeLog* log) {
-  absl::StatusOr<tcp::Listener> listener =
-      tcp::Listener::Listen(runtime.network, runtime.buffers, local, {});
+  absl::StatusOr<any::Listener> listener = any::Listen(environment, url, {});
   if (!listener.ok()) {
     return absl::Status(listener.status().code(),
-                        absl::StrCat("cannot listen for ", for_whom, " on ", local.ToString(), ": ",
+                        absl::StrCat("cannot listen for ", for_whom, " on ", Where(url), ": ",
                                      listener.status().message()));
   }
-  log->Line(absl::StrCat("listening for ", for_whom, " on ", listener->local_address().ToString()));
+  url.address = listener->local_address();
+  log->Line(absl::StrCat("listening for ", for_whom, " on ", Where(url)));
   return listener;
+}
+
+absl::StatusOr<std::vector<any::Listener>> ListenForClients(const any::Environment& environment,
+                                                            const std::vector<any::Url>& urls,
+                                                            NodeLog* log) {
+  std::vector<any::Listener> listeners;
+  for (const any::Url& url : urls) {
+    absl::StatusOr<any::Listener> listener = Listen(environment, url, "clients", log);
+    if (!listener.ok()) return listener.status();
+    listeners.push_back(*std::move(listener));
+  }
+  return listeners;
 }
 
 // Says so when the end is asked for.
@@ -46,26 +64,39 @@ std::string Farewell(const ledger::ReplicaReport& report) {
       counters.rejected, " rejected, ", counters.refused, " refused, ", counters.lost, " lost");
 }
 
-}  // namespace
-
-Task<absl::Status> RunNode(NodeFlags flags, Runtime runtime, NodeLog* log) {
-  const ledger::ReplicaConfig& config = flags.config;
+Task<absl::Status> Serve(const NodeFlags* flags, const any::Environment* environment,
+                         NodeLog* log) {
+  const ledger::ReplicaConfig& config = flags->config;
   log->Line(absl::StrCat("starting, one of ", int{config.replica_count()}, " in cluster ",
                          config.cluster.low));
-  absl::StatusOr<tcp::Listener> replicas =
-      Listen(runtime, config.peers[config.replica], "replicas", log);
+  const Endpoint& own = config.peers[config.replica];
+  const any::Scheme scheme = own.is_ip() ? any::Scheme::kTcp : any::Scheme::kUnix;
+  absl::StatusOr<any::Listener> replicas =
+      Listen(*environment, {.scheme = scheme, .address = own, .path = ""}, "replicas", log);
   if (!replicas.ok()) co_return replicas.status();
-  absl::StatusOr<tcp::Listener> clients = Listen(runtime, flags.listen, "clients", log);
+  absl::StatusOr<std::vector<any::Listener>> clients =
+      ListenForClients(*environment, flags->listen, log);
   if (!clients.ok()) co_return clients.status();
-  ledger::Log entries(flags.log);
+  ledger::Log entries(flags->log);
   auto ended = co_await Race(
-      ledger::RunTcpReplica(config, *std::move(replicas), *std::move(clients), runtime,
-                            {.log = &entries, .observers = {.replicas = log, .connections = log}}),
+      ledger::RunReplicaOn(environment, config, *std::move(replicas), *std::move(clients),
+                           {.log = &entries, .observers = {.replicas = log, .connections = log}}),
       AnnounceStop(log, absl::StrCat("stopping: draining, for at most ",
                                      flags::FormatTimeSpan(DrainBound(config)))));
   const absl::StatusOr<ledger::ReplicaReport>& report = std::get<0>(ended.results);
   if (report.ok()) log->Line(Farewell(*report));
   co_return report.status();
+}
+
+}  // namespace
+
+Task<absl::Status> RunNode(NodeFlags flags, Runtime runtime, NodeLog* log) {
+  Scope background(co_await ThisTask());
+  const any::Environment environment{runtime, &background};
+  absl::Status ended = co_await Serve(&flags, &environment, log);
+  background.RequestStop();
+  co_await background.Join();
+  co_return ended;
 }
 
 }  // namespace faultline::node

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "scenarios/flags/flag_parser.h"
+#include "scenarios/flags/urls.h"
 #include "scenarios/flags/values.h"
 
 namespace faultline::node {
@@ -77,11 +78,11 @@ void CommandLine::AddAddresses() {
                   "number of addresses. Numeric: 127.0.0.1:7100, [::1]:7100, unix:PATH",
               .set = flags::Addresses(&flags.config.peers)});
   parser.Add({.name = "listen",
-              .value = "HOST:PORT",
-              .help =
-                  "where this replica listens for clients; port 0 takes a free one, which the log "
-                  "names; unix:PATH listens on a Unix socket",
-              .set = flags::Address(&flags.listen)});
+              .value = "URL,...",
+              .help = "where this replica listens for clients, on several transports if you like: "
+                      "tcp://127.0.0.1:7200 (or without tcp://), ws://127.0.0.1:7201/ledger, "
+                      "unix:///run/ledger.sock; port 0 takes a free one, which the log names",
+              .set = flags::Urls(&flags.listen)});
   parser.Add({.name = "cluster",
               .value = "N",
               .help = "which cluster this is; who belongs to another one is refused; 1 by default",

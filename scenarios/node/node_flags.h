@@ -4,19 +4,20 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
-#include "runtime/endpoint.h"
 #include "runtime/time.h"
 #include "scenarios/ledger/config.h"
 #include "scenarios/ledger/log.h"
+#include "transports/any/url.h"
 
 namespace faultline::node {
 
 struct NodeFlags {
   bool help = false;             // asked for; the rest is not set then
   ledger::ReplicaConfig config;  // valid
-  Endpoint listen;               // for clients
+  std::vector<any::Url> listen;  // for clients; at least one
   ledger::LogLimits log;
 };
 

@@ -55,12 +55,18 @@ bool WaitForProgress(Child* load, long more) {
 
 class Cluster {
  public:
-  explicit Cluster(size_t size) : replica_ports_(size), client_ports_(size), nodes_(size) {}
+  // Clients come by that transport.
+  explicit Cluster(size_t size, const std::string& transport = "tcp")
+      : replica_ports_(size), client_ports_(size), nodes_(size) {
+    if (transport == "tcp") return;
+    scheme_ = transport + "://";
+    path_ = transport == "ws" || transport == "wss" ? "/ledger" : "";
+  }
 
   Child* Start(size_t replica, const Command& more = {}) {
     Command command = {kNode, "--replica=" + std::to_string(replica),
                        "--peers=" + Addresses(replica_ports_),
-                       "--listen=" + client_ports_[replica].address()};
+                       "--listen=" + scheme_ + client_ports_[replica].address() + path_};
     command.insert(command.end(), more.begin(), more.end());
     nodes_[replica] = std::make_unique<Child>("node " + std::to_string(replica), command);
     return nodes_[replica].get();
@@ -78,7 +84,7 @@ class Cluster {
   }
 
   Child* node(size_t replica) { return nodes_[replica].get(); }
-  std::string connect() const { return "--connect=" + Addresses(client_ports_); }
+  std::string connect() const { return "--connect=" + Addresses(client_ports_, scheme_, path_); }
 
   void SignalAll(int signal) {
     for (const auto& node : nodes_) node->Signal(signal);
@@ -94,14 +100,17 @@ class Cluster {
   }
 
  private:
-  static std::string Addresses(const std::vector<ReservedPort>& ports) {
+  static std::string Addresses(const std::vector<ReservedPort>& ports,
+                               const std::string& scheme = "", const std::string& path = "") {
     std::string addresses;
     for (const ReservedPort& port : ports) {
-      addresses += (addresses.empty() ? "" : ",") + port.address();
+      addresses += (addresses.empty() ? "" : ",") + scheme + port.address() + path;
     }
     return addresses;
   }
 
+  std::string scheme_;
+  std::string path_;
   std::vector<ReservedPort> replica_ports_;
   std::vector<ReservedPort> client_ports_;
   std::vector<std::unique_ptr<Child>> nodes_;
@@ -109,8 +118,12 @@ class Cluster {
 
 // --- The main job ---
 
-TEST(Production, ABackupIsKilledAndRestartedUnderLoad) {
-  Cluster cluster(3);
+class ByTransport : public ::testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Production, ByTransport, ::testing::Values("tcp", "ws"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST_P(ByTransport, ABackupIsKilledAndRestartedUnderLoad) {
+  Cluster cluster(3, GetParam());
   cluster.StartAll();
   Child load("load", {kLoad, cluster.connect(), "--clients=8", "--pipeline=1", "--duration=0s",
                       "--timeout=30s", "--verify", "--json"});
