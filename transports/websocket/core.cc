@@ -154,7 +154,7 @@ Task<absl::StatusOr<size_t>> Core::ReadHead() {
 }
 
 Task<absl::Status> Core::ReadMore() {
-  std::array<iovec, 2> buffers;
+  std::array<iovec, 2> buffers{};
   absl::StatusOr<size_t> read = co_await stream_->ReadVector(input_.BeginRead(&buffers));
   if (!read.ok()) co_return read.status();
   co_return *read > 0 ? input_.OnRead(*read) : input_.EndOfStream();
@@ -457,7 +457,7 @@ Task<absl::Status> Core::DropInput() {
   absl::Status shut = stream_->ShutdownWrite();
   if (!shut.ok()) co_return shut;
   input_.Drop();
-  std::array<std::byte, 4096> dropped;
+  std::array<std::byte, 4096> dropped{};
   for (;;) {
     absl::StatusOr<size_t> read = co_await stream_->Read(dropped);
     if (!read.ok()) co_return read.status();

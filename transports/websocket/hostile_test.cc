@@ -85,7 +85,7 @@ class End {
 
  private:
   size_t Fill(std::string_view wire) {
-    std::array<iovec, 2> buffers;
+    std::array<iovec, 2> buffers{};
     size_t taken = 0;
     for (const iovec& buffer : input_.BeginRead(&buffers)) {
       const size_t size = std::min(buffer.iov_len, wire.size() - taken);

@@ -47,7 +47,7 @@ std::span<const std::byte> Bytes(std::string_view text) {
 
 // Up to and with the empty line; what came behind it is returned.
 Task<std::string> ReadHead(Stream* stream, std::string* head) {
-  std::array<std::byte, 512> buffer;
+  std::array<std::byte, 512> buffer{};
   for (;;) {
     size_t end = head->find(kHeadEnd);
     if (end != std::string::npos) {
@@ -62,7 +62,7 @@ Task<std::string> ReadHead(Stream* stream, std::string* head) {
 }
 
 Task<void> ReadRest(Stream* stream, std::string* out) {
-  std::array<std::byte, 512> buffer;
+  std::array<std::byte, 512> buffer{};
   for (;;) {
     absl::StatusOr<size_t> read = co_await stream->Read(buffer);
     if (!read.ok() || *read == 0) co_return;
@@ -231,7 +231,7 @@ std::vector<uint64_t> OneTo(uint64_t last) {
 
 std::string FrameOf(std::string_view payload, const RawFrame& frame) {
   const Mask mask = {std::byte{0x11}, std::byte{0x92}, std::byte{0x73}, std::byte{0xf4}};
-  std::array<std::byte, kMaxFrameHeader> header;
+  std::array<std::byte, kMaxFrameHeader> header{};
   size_t size = WriteFrameHeader(payload.size(), frame.masked ? &mask : nullptr, header.data());
   header[0] = static_cast<std::byte>((frame.final ? 0x80 : 0) | frame.reserved | frame.opcode);
   std::string bytes(reinterpret_cast<const char*>(header.data()), size);
