@@ -377,6 +377,7 @@ std::span<const std::byte> Core::ControlLeft() {
     control_.clear();
     control_written_ = 0;
     control_.swap(*session_.output());
+    session_.AnswerPing();  // one that had to wait for room
   }
   return std::as_bytes(std::span(control_)).subspan(control_written_);
 }

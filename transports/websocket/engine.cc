@@ -160,7 +160,7 @@ absl::Status Session::Parse(std::span<std::byte> bytes) {
   return refused_;
 }
 
-bool Session::owes_answer() const { return FaultlineLwsOwesAnswer(wsi_) != 0; }
+bool Session::owes_answer() const { return established_ && FaultlineLwsOwesAnswer(wsi_) != 0; }
 
 void Session::Answer() {
   Entered entered(this);

@@ -131,9 +131,16 @@ class Session {
   bool peer_closed() const { return peer_closed_; }
   const CloseReason& peer_reason() const { return peer_reason_; }
 
-  // Whether a ping or a close frame is to be answered, and the answer, into the output.
+  // Whether a ping or a close frame is to be answered, and the answer, into the output. While a
+  // ping is, the engine forgets those that come after it.
   bool owes_answer() const;
   void Answer();
+  // Answers a ping that is owed an answer, unless more than `kMaxOutput` bytes wait already for a
+  // peer that does not take them (RFC 6455, section 5.5.3: not every ping needs its pong).
+  static constexpr size_t kMaxOutput = 4096;
+  void AnswerPing() {
+    if (output_.size() < kMaxOutput && !peer_closed_ && owes_answer()) Answer();
+  }
   // A close frame, into the output.
   void SendClose(int code, std::string_view reason);
 

@@ -81,7 +81,7 @@ class End {
 
   const std::vector<uint64_t>& tags() const { return tags_; }
   const MessageInput& input() const { return input_; }
-  const BufferPool& pool() const { return pool_; }
+  Session* session() { return &session_; }
 
  private:
   size_t Fill(std::string_view wire) {
@@ -211,6 +211,20 @@ TEST(WebSocketHostile, APromiseOfSizeTakesNoMemory) {
   EXPECT_EQ(end.Take(std::string_view(header).substr(214, 2000), SIZE_MAX), Found::kFailed);
   EXPECT_NE(message::FrameErrorOf(end.input().failure()), message::FrameError::kNone);
   EXPECT_LE(faultline::testing::TakeLargestAllocation(), 16384u);
+}
+
+// Pings from a peer that takes no pong.
+TEST(WebSocketHostile, PongsThatNobodyTakesAreFew) {
+  End end(false);
+  std::string wire;
+  for (int i = 0; i < 10'000; ++i) wire += FrameOf(std::string(125, 'p'), {.opcode = 9});
+  EXPECT_EQ(end.Take(wire, 999), Found::kNeedBytes);
+  EXPECT_LE(end.session()->output()->size(), Session::kMaxOutput + 127);
+  end.session()->output()->clear();
+  end.session()->AnswerPing();
+  EXPECT_EQ(end.session()->output()->size(), 127u);  // one that had to wait
+  EXPECT_EQ(end.Take(FrameOf("again", {.opcode = 9}), 999), Found::kNeedBytes);
+  EXPECT_EQ(end.session()->output()->size(), 127u + 7u);
 }
 
 // Fragments of nothing, without end: each is taken, and nothing grows.
