@@ -44,14 +44,14 @@ struct UpgradePolicy {
   std::string path = "/";
   // Origins that may connect, as browsers send them ("https://example.com"). Empty: any, and none.
   // Otherwise a request of another origin, or without one, is answered with 403.
-  std::vector<std::string> origins;
+  std::vector<std::string> origins{};
 };
 
 // What a client asks for.
 struct UpgradeRequest {
   std::string host = "localhost";  // at most 100 bytes, as `path` and `origin`
   std::string path = "/";
-  std::string origin;  // empty: none is sent
+  std::string origin{};  // empty: none is sent
 };
 
 class Session;
