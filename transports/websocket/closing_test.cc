@@ -193,7 +193,7 @@ Task<void> EndingClient(Environment, Runtime runtime, Context* context) {
       context->wire;
   (void)co_await WriteAll(stream->get(), std::as_bytes(std::span(wire.data(), wire.size())));
   EXPECT_TRUE((*stream)->ShutdownWrite().ok());
-  std::array<std::byte, 512> rest;
+  std::array<std::byte, 512> rest{};
   for (absl::StatusOr<size_t> read = 1; read.ok() && *read > 0;) {
     read = co_await (*stream)->Read(rest);
   }

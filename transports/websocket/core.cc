@@ -154,7 +154,7 @@ Task<absl::StatusOr<size_t>> Core::ReadHead() {
 }
 
 Task<absl::Status> Core::ReadMore() {
-  std::array<iovec, 2> buffers;
+  std::array<iovec, 2> buffers{};
   absl::StatusOr<size_t> read = co_await stream_->ReadVector(input_.BeginRead(&buffers));
   if (!read.ok()) co_return read.status();
   co_return *read > 0 ? input_.OnRead(*read) : input_.EndOfStream();
@@ -377,6 +377,7 @@ std::span<const std::byte> Core::ControlLeft() {
     control_.clear();
     control_written_ = 0;
     control_.swap(*session_.output());
+    session_.AnswerPing();  // one that had to wait for room
   }
   return std::as_bytes(std::span(control_)).subspan(control_written_);
 }
@@ -457,7 +458,7 @@ Task<absl::Status> Core::DropInput() {
   absl::Status shut = stream_->ShutdownWrite();
   if (!shut.ok()) co_return shut;
   input_.Drop();
-  std::array<std::byte, 4096> dropped;
+  std::array<std::byte, 4096> dropped{};
   for (;;) {
     absl::StatusOr<size_t> read = co_await stream_->Read(dropped);
     if (!read.ok()) co_return read.status();

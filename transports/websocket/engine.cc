@@ -160,7 +160,7 @@ absl::Status Session::Parse(std::span<std::byte> bytes) {
   return refused_;
 }
 
-bool Session::owes_answer() const { return FaultlineLwsOwesAnswer(wsi_) != 0; }
+bool Session::owes_answer() const { return established_ && FaultlineLwsOwesAnswer(wsi_) != 0; }
 
 void Session::Answer() {
   Entered entered(this);
@@ -183,17 +183,17 @@ void Session::SendMessageByLibrary(std::span<const std::byte> payload) {
 int Session::OnEvent(FaultlineLwsEvent event, const void* in, size_t size) {
   std::string_view text(static_cast<const char*>(in), in == nullptr ? 0 : size);
   switch (event) {
-    case FAULTLINE_LWS_REQUEST:
+    case kFaultlineLwsRequest:
       return OnRequest();
-    case FAULTLINE_LWS_ESTABLISHED:
+    case kFaultlineLwsEstablished:
       established_ = true;
       return 0;
-    case FAULTLINE_LWS_FAILED:
+    case kFaultlineLwsFailed:
       refused_ = absl::InvalidArgumentError(absl::StrCat("websocket: ", std::string(text)));
       return 0;
-    case FAULTLINE_LWS_PEER_CLOSE:
+    case kFaultlineLwsPeerClose:
       return OnPeerClose(text);
-    case FAULTLINE_LWS_DESTROYED:
+    case kFaultlineLwsDestroyed:
       wsi_ = nullptr;
       return 0;
   }
@@ -202,26 +202,26 @@ int Session::OnEvent(FaultlineLwsEvent event, const void* in, size_t size) {
 
 // RFC 6455, section 4.2.1; what the library does not look at.
 int Session::OnRequest() {
-  std::string key = Header(FAULTLINE_LWS_KEY);
+  std::string key = Header(kFaultlineLwsKey);
   std::string nonce;
-  if (Header(FAULTLINE_LWS_HTTP).find("HTTP/1.1") == std::string::npos) {
+  if (Header(kFaultlineLwsHttp).find("HTTP/1.1") == std::string::npos) {
     return Refuse("400 Bad Request", "", absl::InvalidArgumentError("not HTTP/1.1"));
   }
-  if (Header(FAULTLINE_LWS_VERSION) != "13") {
+  if (Header(kFaultlineLwsVersion) != "13") {
     return Refuse("426 Upgrade Required", "Sec-WebSocket-Version: 13\r\n",
                   absl::InvalidArgumentError("a version of WebSocket other than 13"));
   }
   if (!absl::Base64Unescape(key, &nonce) || nonce.size() != 16) {
     return Refuse("400 Bad Request", "", absl::InvalidArgumentError("not a key of 16 bytes"));
   }
-  if (Header(FAULTLINE_LWS_HOST).empty()) {
+  if (Header(kFaultlineLwsHost).empty()) {
     return Refuse("400 Bad Request", "", absl::InvalidArgumentError("no host"));
   }
-  std::string path = Header(FAULTLINE_LWS_PATH);
+  std::string path = Header(kFaultlineLwsPath);
   if (path != policy_->path) {
     return Refuse("404 Not Found", "", absl::NotFoundError(absl::StrCat("path ", path)));
   }
-  std::string origin = Header(FAULTLINE_LWS_ORIGIN);
+  std::string origin = Header(kFaultlineLwsOrigin);
   if (!IsAllowedOrigin(origin)) {
     return Refuse("403 Forbidden", "",
                   absl::PermissionDeniedError(absl::StrCat("origin ", origin)));

@@ -44,14 +44,14 @@ struct UpgradePolicy {
   std::string path = "/";
   // Origins that may connect, as browsers send them ("https://example.com"). Empty: any, and none.
   // Otherwise a request of another origin, or without one, is answered with 403.
-  std::vector<std::string> origins;
+  std::vector<std::string> origins{};
 };
 
 // What a client asks for.
 struct UpgradeRequest {
   std::string host = "localhost";  // at most 100 bytes, as `path` and `origin`
   std::string path = "/";
-  std::string origin;  // empty: none is sent
+  std::string origin{};  // empty: none is sent
 };
 
 class Session;
@@ -131,9 +131,16 @@ class Session {
   bool peer_closed() const { return peer_closed_; }
   const CloseReason& peer_reason() const { return peer_reason_; }
 
-  // Whether a ping or a close frame is to be answered, and the answer, into the output.
+  // Whether a ping or a close frame is to be answered, and the answer, into the output. While a
+  // ping is, the engine forgets those that come after it.
   bool owes_answer() const;
   void Answer();
+  // Answers a ping that is owed an answer, unless more than `kMaxOutput` bytes wait already for a
+  // peer that does not take them (RFC 6455, section 5.5.3: not every ping needs its pong).
+  static constexpr size_t kMaxOutput = 4096;
+  void AnswerPing() {
+    if (output_.size() < kMaxOutput && !peer_closed_ && owes_answer()) Answer();
+  }
   // A close frame, into the output.
   void SendClose(int code, std::string_view reason);
 

@@ -60,7 +60,7 @@ size_t WriteFrameHeader(size_t payload_size, const Mask* mask, std::byte* out) {
 }
 
 void ApplyMask(const Mask& mask, size_t offset, std::span<const std::byte> from, std::byte* to) {
-  std::array<std::byte, 8> turned;
+  std::array<std::byte, 8> turned{};
   for (size_t i = 0; i < turned.size(); ++i) turned[i] = mask[(offset + i) % kMaskSize];
   uint64_t wide;
   std::memcpy(&wide, turned.data(), sizeof(wide));

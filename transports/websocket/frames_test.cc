@@ -400,7 +400,7 @@ TEST(WebSocketFrames, AClientsFramesAreThoseOfTheLibrary) {
       pair.client.SendMessageByLibrary(payload);
     }
     CountingEntropy entropy;
-    std::array<std::byte, 16> key;  // which the upgrade has drawn
+    std::array<std::byte, 16> key{};  // which the upgrade has drawn
     entropy.Fill(key);
     FrameOutput output(&pool, &entropy);
     EXPECT_EQ(Written(&output, batch, step), *pair.client.output());

@@ -14,108 +14,20 @@
 #include <vector>
 
 #include "runtime/check.h"
-#include "runtime/entropy.h"
 #include "runtime/frozen.h"
 #include "runtime/testing/allocation_counter.h"
 #include "runtime/testing/manual_clock.h"
 #include "transports/message/frame_error.h"
-#include "transports/testing/samples.h"
 #include "transports/websocket/engine.h"
 #include "transports/websocket/message_input.h"
+#include "transports/websocket/testing/end.h"
 #include "transports/websocket/testing/worlds.h"
 
 namespace faultline::websocket::testing {
 namespace {
 
 using faultline::testing::ManualClock;
-using faultline::testing::TagOf;
 using Found = MessageInput::Found;
-
-class ZeroEntropy final : public Entropy {
- public:
-  void Fill(std::span<std::byte> bytes) override {
-    for (std::byte& byte : bytes) byte = std::byte{0};
-  }
-};
-
-constexpr std::string_view kRequest =
-    "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-
-std::span<const std::byte> Bytes(std::string_view text) {
-  return std::as_bytes(std::span(text.data(), text.size()));
-}
-
-// What one end of a connection makes of bytes.
-class End {
- public:
-  explicit End(bool client, InputOptions options = {.receive_buffer_bytes = 2048,
-                                                    .receive_buffer_max_bytes = 4096})
-      : session_(&engine_), input_(&session_, &pool_, options) {
-    Session peer(&engine_);
-    Session* server = client ? &peer : &session_;
-    server->BeginServer(&policy_);
-    std::string request(kRequest);
-    if (client) {
-      FAULTLINE_CHECK(session_.BeginClient({}).ok());
-      request = std::exchange(*session_.output(), "");
-    }
-    FAULTLINE_CHECK(server->Upgrade(Bytes(request)).ok());
-    if (client) FAULTLINE_CHECK(session_.Upgrade(Bytes(*peer.output())).ok());
-    session_.output()->clear();
-  }
-
-  // In reads of at most `step` bytes, until something final or the end of `wire`.
-  Found Take(std::string_view wire, size_t step) {
-    for (;;) {
-      message::Message message;
-      Found found = input_.Find(kMax, &message);
-      if (found == Found::kMessage) tags_.push_back(TagOf(message));
-      if (found == Found::kMessage) continue;
-      if (found != Found::kNeedBytes || wire.empty()) return found;
-      size_t taken = Fill(wire.substr(0, step));
-      wire.remove_prefix(taken);
-      (void)input_.OnRead(taken);
-    }
-  }
-
-  const std::vector<uint64_t>& tags() const { return tags_; }
-  const MessageInput& input() const { return input_; }
-  const BufferPool& pool() const { return pool_; }
-
- private:
-  size_t Fill(std::string_view wire) {
-    std::array<iovec, 2> buffers;
-    size_t taken = 0;
-    for (const iovec& buffer : input_.BeginRead(&buffers)) {
-      const size_t size = std::min(buffer.iov_len, wire.size() - taken);
-      std::memcpy(buffer.iov_base, wire.data() + taken, size);
-      taken += size;
-    }
-    return taken;
-  }
-
-  ManualClock clock_;
-  ZeroEntropy entropy_;
-  Engine engine_{&clock_, &entropy_, {.max_sessions = 2}};
-  UpgradePolicy policy_;
-  BufferPool pool_;
-  Session session_;
-  MessageInput input_;
-  std::vector<uint64_t> tags_;
-};
-
-// Messages of several kinds, with a control frame between fragments.
-std::string Traffic(bool masked) {
-  BufferPool pool;
-  const std::string split = MessageBytes(&pool, 3, 700);
-  return MessageFrame(&pool, 1, 20, {.masked = masked}) +
-         MessageFrame(&pool, 2, 3000, {.masked = masked}) +
-         FrameOf(split.substr(0, 300), {.final = false, .masked = masked}) +
-         FrameOf("ping", {.opcode = 9, .masked = masked}) +
-         FrameOf(split.substr(300), {.opcode = 0, .masked = masked}) +
-         MessageFrame(&pool, 4, 0, {.masked = masked}) + CloseFrame(1000, "bye", masked);
-}
 
 TEST(WebSocketHostile, PiecesOfEverySizeMakeTheSameMessages) {
   for (bool client : {false, true}) {
@@ -187,14 +99,14 @@ TEST(WebSocketHostile, ChangedRequestsDoNoHarm) {
   size_t refused = 0;
   for (uint64_t seed = 1; seed <= 3000; ++seed) {
     uint64_t state = seed;
-    std::string request(kRequest);
+    std::string request = UpgradeRequestText();
     for (size_t i = 0; i <= seed % 3; ++i) {
       request[Next(&state) % (request.size() - 4)] = static_cast<char>(Next(&state));
     }
     if (request.find("\r\n\r\n") != request.size() - 4) continue;
     Session session(&engine);
     session.BeginServer(&policy);
-    refused += !session.Upgrade(Bytes(request)).ok();
+    refused += !session.Upgrade(std::as_bytes(std::span(request.data(), request.size()))).ok();
     ASSERT_EQ(session.output()->rfind("HTTP/1.", 0), 0u) << seed;  // answered, either way
   }
   EXPECT_GT(refused, 1000u);
@@ -211,6 +123,20 @@ TEST(WebSocketHostile, APromiseOfSizeTakesNoMemory) {
   EXPECT_EQ(end.Take(std::string_view(header).substr(214, 2000), SIZE_MAX), Found::kFailed);
   EXPECT_NE(message::FrameErrorOf(end.input().failure()), message::FrameError::kNone);
   EXPECT_LE(faultline::testing::TakeLargestAllocation(), 16384u);
+}
+
+// Pings from a peer that takes no pong.
+TEST(WebSocketHostile, PongsThatNobodyTakesAreFew) {
+  End end(false);
+  std::string wire;
+  for (int i = 0; i < 10'000; ++i) wire += FrameOf(std::string(125, 'p'), {.opcode = 9});
+  EXPECT_EQ(end.Take(wire, 999), Found::kNeedBytes);
+  EXPECT_LE(end.session()->output()->size(), Session::kMaxOutput + 127);
+  end.session()->output()->clear();
+  end.session()->AnswerPing();
+  EXPECT_EQ(end.session()->output()->size(), 127u);  // one that had to wait
+  EXPECT_EQ(end.Take(FrameOf("again", {.opcode = 9}), 999), Found::kNeedBytes);
+  EXPECT_EQ(end.session()->output()->size(), 127u + 7u);
 }
 
 // Fragments of nothing, without end: each is taken, and nothing grows.

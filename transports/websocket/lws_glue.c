@@ -12,7 +12,7 @@ static int OnCallback(struct lws* wsi, enum lws_callback_reasons reason, void* u
   if (session == NULL) return 0;
   switch (reason) {
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-      return FaultlineLwsOnEvent(session, FAULTLINE_LWS_REQUEST, in, 0) != 0 ? -1 : 0;
+      return FaultlineLwsOnEvent(session, kFaultlineLwsRequest, in, 0) != 0 ? -1 : 0;
     case LWS_CALLBACK_HTTP:
       return -1;
     case LWS_CALLBACK_CLIENT_FILTER_PRE_ESTABLISH:
@@ -21,13 +21,13 @@ static int OnCallback(struct lws* wsi, enum lws_callback_reasons reason, void* u
       return lws_hdr_total_length(wsi, WSI_TOKEN_EXTENSIONS) != 0;
     case LWS_CALLBACK_ESTABLISHED:
     case LWS_CALLBACK_CLIENT_ESTABLISHED:
-      return FaultlineLwsOnEvent(session, FAULTLINE_LWS_ESTABLISHED, NULL, 0);
+      return FaultlineLwsOnEvent(session, kFaultlineLwsEstablished, NULL, 0);
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
-      return FaultlineLwsOnEvent(session, FAULTLINE_LWS_FAILED, in, size);
+      return FaultlineLwsOnEvent(session, kFaultlineLwsFailed, in, size);
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-      return FaultlineLwsOnEvent(session, FAULTLINE_LWS_PEER_CLOSE, in, size);
+      return FaultlineLwsOnEvent(session, kFaultlineLwsPeerClose, in, size);
     case LWS_CALLBACK_WSI_DESTROY:
-      return FaultlineLwsOnEvent(session, FAULTLINE_LWS_DESTROYED, NULL, 0);
+      return FaultlineLwsOnEvent(session, kFaultlineLwsDestroyed, NULL, 0);
     default:
       return 0;
   }

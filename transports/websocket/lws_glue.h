@@ -35,11 +35,11 @@ void FaultlineLwsDie(const char* call);
 
 // What happens to a connection; `session` is what it was made with.
 enum FaultlineLwsEvent {
-  FAULTLINE_LWS_REQUEST = 0,      // a server has a request for an upgrade: not 0 refuses it
-  FAULTLINE_LWS_ESTABLISHED = 1,  // the upgrade is done
-  FAULTLINE_LWS_FAILED = 2,       // a client's upgrade is not; `in` says why
-  FAULTLINE_LWS_PEER_CLOSE = 3,   // `in` is the payload of a close frame: not 0 refuses it
-  FAULTLINE_LWS_DESTROYED = 4     // the connection's memory is about to go
+  kFaultlineLwsRequest = 0,      // a server has a request for an upgrade: not 0 refuses it
+  kFaultlineLwsEstablished = 1,  // the upgrade is done
+  kFaultlineLwsFailed = 2,       // a client's upgrade is not; `in` says why
+  kFaultlineLwsPeerClose = 3,    // `in` is the payload of a close frame: not 0 refuses it
+  kFaultlineLwsDestroyed = 4     // the connection's memory is about to go
 };
 int FaultlineLwsOnEvent(void* session, enum FaultlineLwsEvent event, const void* in, size_t size);
 
@@ -60,14 +60,14 @@ void FaultlineLwsOnReadable(struct lws_context* context, int descriptor);
 void FaultlineLwsKill(struct lws* wsi);
 
 enum FaultlineLwsHeader {
-  FAULTLINE_LWS_PATH = 0,
-  FAULTLINE_LWS_ORIGIN = 1,
-  FAULTLINE_LWS_VERSION = 2,
-  FAULTLINE_LWS_KEY = 3,
-  FAULTLINE_LWS_HOST = 4,
-  FAULTLINE_LWS_HTTP = 5  // the version, as "HTTP/1.1"
+  kFaultlineLwsPath = 0,
+  kFaultlineLwsOrigin = 1,
+  kFaultlineLwsVersion = 2,
+  kFaultlineLwsKey = 3,
+  kFaultlineLwsHost = 4,
+  kFaultlineLwsHttp = 5  // the version, as "HTTP/1.1"
 };
-// A header of the request, in FAULTLINE_LWS_REQUEST: its length, at most `size` - 1, and a 0 behind
+// A header of the request, in kFaultlineLwsRequest: its length, at most `size` - 1, and a 0 behind
 // it; 0: it is not there; negative: it is longer.
 int FaultlineLwsReadHeader(struct lws* wsi, enum FaultlineLwsHeader header, char* out, int size);
 

@@ -123,7 +123,7 @@ std::optional<MessageInput::Found> MessageInput::TakeControl(const FrameHeader& 
   }
   begin_ += size;
   // The answer to a close frame is for those who know what is still to be sent.
-  if (!session_->peer_closed() && session_->owes_answer()) session_->Answer();
+  session_->AnswerPing();
   return std::nullopt;
 }
 

@@ -125,7 +125,7 @@ class MessageInput {
   uint64_t left_ = 0;
   bool final_frame_ = false;
   bool assembling_ = false;
-  std::array<std::byte, message::kHeaderSize> head_;
+  std::array<std::byte, message::kHeaderSize> head_{};
   size_t filled_ = 0;  // of `head_`, then of `body_`
   Unfrozen body_;
   size_t last_size_ = 0;  // of the last message

@@ -41,7 +41,7 @@ std::span<const std::byte> Bytes(std::string_view text) {
 }
 
 Task<void> KeepAll(Stream* stream, std::string* out) {
-  std::array<std::byte, 512> buffer;
+  std::array<std::byte, 512> buffer{};
   for (;;) {
     absl::StatusOr<size_t> read = co_await stream->Read(buffer);
     if (!read.ok() || *read == 0) co_return;
@@ -273,7 +273,7 @@ Task<void> ExtendingServer(Environment environment, Runtime runtime, Context* co
   if (context->address == Endpoint()) context->address = (*listener)->local_address();
   auto stream = co_await (*listener)->Accept();
   FAULTLINE_CHECK(stream.ok()) << stream.status();
-  std::array<std::byte, 1> byte;
+  std::array<std::byte, 1> byte{};
   while (!context->raw.ends_with("\r\n\r\n")) {
     EXPECT_TRUE((co_await ReadExactly(stream->get(), byte)).ok());
     context->raw.push_back(static_cast<char>(byte[0]));

@@ -90,7 +90,7 @@ size_t Read(MessageInput* input, std::span<const std::byte> wire) {
     }
     FAULTLINE_CHECK(found == MessageInput::Found::kNeedBytes) << input->failure();
     if (wire.empty()) return messages;
-    std::array<iovec, 2> buffers;
+    std::array<iovec, 2> buffers{};
     size_t taken = 0;
     for (const iovec& buffer : input->BeginRead(&buffers)) {
       const size_t size = std::min(buffer.iov_len, wire.size());
