@@ -99,10 +99,16 @@ std::string AlternativeNames(const std::vector<std::string>& names) {
   return value;
 }
 
+// A root has to be allowed to sign, even if all that it signs is itself (RFC 5280, section 6.1.4).
+const char* KeyUsageOf(bool root, bool authority) {
+  if (authority) return "critical,keyCertSign,cRLSign";
+  return root ? "critical,digitalSignature,keyCertSign" : "critical,digitalSignature";
+}
+
 void AddExtensions(const Draft& draft, const CertificateOptions& options, bool authority) {
-  AddExtension(draft, NID_basic_constraints, authority ? "critical,CA:TRUE" : "critical,CA:FALSE");
-  AddExtension(draft, NID_key_usage,
-               authority ? "critical,keyCertSign,cRLSign" : "critical,digitalSignature");
+  bool root = draft.issuer == draft.certificate.get();
+  AddExtension(draft, NID_basic_constraints, root ? "critical,CA:TRUE" : "critical,CA:FALSE");
+  AddExtension(draft, NID_key_usage, KeyUsageOf(root, authority));
   AddExtension(draft, NID_subject_key_identifier, "hash");
   if (authority) return;
   AddExtension(draft, NID_ext_key_usage, "serverAuth,clientAuth");

@@ -36,7 +36,8 @@ struct CertificateOptions {
   Duration valid_for = 24h * 365;  // from then on
 };
 
-// A certificate that vouches for itself: whoever trusts it has it among their roots.
+// A certificate that vouches for itself: whoever trusts it has it among their roots, and trusts
+// whatever its key signs.
 // Errors: InvalidArgument for a name that a certificate cannot hold.
 absl::StatusOr<Identity> SelfSigned(const engine::Environment& environment,
                                     const CertificateOptions& options);

@@ -95,7 +95,7 @@ class ContextBase {
   const engine::Environment environment_;
   const CommonOptions common_;
   const std::string alpn_wire_;
-  // Shared with the connections: in a crash frames die in any order.
+  // Watched by the connections: in a crash frames die in any order.
   const std::shared_ptr<Closing> closing_;
 
  protected:

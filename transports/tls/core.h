@@ -47,7 +47,8 @@ class Core final : public Stream {
   Stream* below() { return below_.get(); }
   const Stream* below() const { return below_.get(); }
   Executor* executor() { return executor_; }
-  const std::shared_ptr<Closing>& closing() const { return closing_; }
+  // Null once the context is gone.
+  std::shared_ptr<Closing> closing() const { return closing_.lock(); }
   bool closed() const { return closed_; }
   // Dies loudly if an operation is pending.
   void RequireIdle() const;
@@ -92,7 +93,7 @@ class Core final : public Stream {
   Clock* const clock_;
   const Duration handshake_grace_;
   const Duration close_grace_;
-  const std::shared_ptr<Closing> closing_;  // shared: frames die in any order in a crash
+  const std::weak_ptr<Closing> closing_;  // owns the core in the end; dies with the context
   const std::unique_ptr<Stream> below_;
   Session session_;
   ReadOp* reading_ = nullptr;

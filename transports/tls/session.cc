@@ -201,6 +201,10 @@ absl::Status Session::DescribeFault(absl::string_view during) {
   if (ERR_GET_LIB(error) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET) {
     return AlertStatus(reason - SSL_AD_REASON_OFFSET, during);
   }
+  if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
+    return absl::UnauthenticatedError(
+        absl::StrCat("TLS ", during, ": the peer shows no certificate"));
+  }
   const char* text = ERR_reason_error_string(error);
   std::string what = absl::StrCat("TLS ", during, ": ", text == nullptr ? "failed" : text);
   return open_ ? absl::DataLossError(what) : absl::InvalidArgumentError(what);

@@ -26,8 +26,8 @@ Task<absl::StatusOr<std::unique_ptr<TlsStream>>> Complete(std::unique_ptr<Core> 
   absl::Status done = co_await core->Handshake();
   if (done.ok()) co_return std::make_unique<TlsStream>(std::move(core));
   Executor* executor = core->executor();
-  std::shared_ptr<Closing> closing = core->closing();  // the core goes into it
-  if (!core->session()->output()->empty() || core->session()->failed()) {
+  std::shared_ptr<Closing> closing = core->closing();
+  if (closing != nullptr && core->session()->failed()) {
     (void)closing->Adopt(executor, FarewellInBackground(std::move(core)));
   }
   co_return done;
@@ -87,7 +87,11 @@ absl::Status TlsStream::Close() {
   if (core_->closed()) return absl::OkStatus();
   core_->RequireIdle();
   Executor* executor = core_->executor();
-  std::shared_ptr<Closing> closing = core_->closing();  // the core goes into it
+  std::shared_ptr<Closing> closing = core_->closing();
+  if (closing == nullptr) {
+    core_.reset();
+    return absl::FailedPreconditionError("close: the context is gone; the stream was reset");
+  }
   return closing->Adopt(executor, CloseInBackground(std::move(core_)));
 }
 

@@ -1,12 +1,13 @@
-// Goal: TLS behaves alike in both worlds: what is written arrives, in order and whole; each end is
-// told from every other; whoever is not who they should be is refused, and the error says why.
-// Method: servers and clients as in testing.h.
+// Goal: TLS over a stream behaves alike in both worlds: what is written arrives, in order and
+// whole; each end is told from every other; whatever may take long is bounded. Method: servers and
+// clients as in testing.h.
 
 #include "transports/tls/stream.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <memory>
@@ -16,121 +17,15 @@
 
 #include "runtime/combine.h"
 #include "runtime/errors.h"
-#include "runtime/scope.h"
 #include "runtime/stream_io.h"
+#include "transports/tls/scenarios.h"
 #include "transports/tls/testing.h"
 
 namespace faultline::tls {
 namespace {
 
 using ::testing::HasSubstr;
-using testing::InBothWorlds;
-using testing::Shared;
-
-constexpr size_t kBlock = 5000;
-
-std::byte PatternAt(size_t position) {
-  return static_cast<std::byte>((position * 131 + position / 251) & 0xFF);
-}
-
-std::vector<std::byte> Pattern(size_t from, size_t size) {
-  std::vector<std::byte> bytes(size);
-  for (size_t i = 0; i < size; ++i) bytes[i] = PatternAt(from + i);
-  return bytes;
-}
-
-// Writes `total` bytes of the pattern, in blocks of several buffers.
-Task<absl::Status> SendPattern(Stream* stream, size_t total) {
-  for (size_t sent = 0; sent < total;) {
-    std::vector<std::byte> block = Pattern(sent, std::min(kBlock, total - sent));
-    size_t half = block.size() / 2;
-    std::array<iovec, 3> buffers = {iovec{block.data(), half}, iovec{nullptr, 0},
-                                    iovec{block.data() + half, block.size() - half}};
-    absl::StatusOr<size_t> written = co_await stream->WriteVector(buffers);
-    if (!written.ok()) co_return written.status();
-    sent += *written;
-  }
-  co_return absl::OkStatus();
-}
-
-// Reads until the end or an error; counts what matches the pattern.
-Task<absl::Status> ReceivePattern(Stream* stream, size_t* received) {
-  std::vector<std::byte> buffer(7000);
-  for (;;) {
-    std::array<iovec, 2> buffers = {iovec{buffer.data(), 100},
-                                    iovec{buffer.data() + 100, buffer.size() - 100}};
-    absl::StatusOr<size_t> read = co_await stream->ReadVector(buffers);
-    if (!read.ok()) co_return read.status();
-    if (*read == 0) co_return absl::OkStatus();
-    for (size_t i = 0; i < *read; ++i) {
-      if (buffer[i] != PatternAt(*received + i)) co_return absl::InternalError("wrong bytes");
-    }
-    *received += *read;
-  }
-}
-
-Task<absl::StatusOr<std::unique_ptr<TlsStream>>> Serve(Runtime runtime, Shared* shared,
-                                                       ServerContext* context) {
-  std::unique_ptr<Stream> raw = co_await testing::AcceptRaw(runtime, shared);
-  co_return co_await ServerHandshake(std::move(raw), context, runtime.buffers);
-}
-
-Task<absl::StatusOr<std::unique_ptr<TlsStream>>> Dial(Runtime runtime, Shared* shared,
-                                                      ClientContext* context) {
-  std::unique_ptr<Stream> raw = co_await testing::ConnectRaw(runtime, shared);
-  co_return co_await ClientHandshake(std::move(raw), context, runtime.buffers, shared->server_name);
-}
-
-// --- Everything arrives, and both ends are clean ---
-
-Task<void> SendAndFinish(Stream* stream, size_t bytes, absl::Status* result) {
-  *result = co_await SendPattern(stream, bytes);
-  if (result->ok()) *result = stream->ShutdownWrite();
-}
-
-// Both directions at once.
-Task<absl::Status> Converse(TlsStream* stream, size_t bytes, size_t* received) {
-  absl::Status sent;
-  Scope scope(co_await ThisTask());
-  scope.Spawn(SendAndFinish(stream, bytes, &sent));
-  absl::Status ended = co_await ReceivePattern(stream, received);
-  co_await scope.Join();
-  ended.Update(sent);
-  if (ended.ok()) ended = co_await stream->CloseOrderly();
-  co_return ended;
-}
-
-Task<void> ConversingServer(Runtime runtime, Shared* shared) {
-  auto context = testing::NewServer(runtime, *shared);
-  auto stream = co_await Serve(runtime, shared, context.get());
-  shared->server_end = stream.status();
-  if (!stream.ok()) co_return;
-  shared->server_alpn = (*stream)->alpn();
-  shared->server_saw = (*stream)->peer_certificate_pem();
-  shared->server_end = co_await Converse(stream->get(), shared->bytes, &shared->received);
-  EXPECT_TRUE((co_await context->closing()->Drain()).ok());
-}
-
-Task<void> ConversingClient(Runtime runtime, Shared* shared) {
-  auto context = testing::NewClient(runtime, *shared);
-  MonotonicTime start = runtime.clock->Now();
-  auto stream = co_await Dial(runtime, shared, context.get());
-  shared->client_end = stream.status();
-  if (stream.ok()) {
-    shared->client_alpn = (*stream)->alpn();
-    shared->client_saw = (*stream)->peer_certificate_pem();
-    shared->client_end = co_await Converse(stream->get(), shared->bytes, &shared->answered);
-  }
-  EXPECT_TRUE((co_await context->closing()->Drain()).ok());
-  shared->took = runtime.clock->Now() - start;
-}
-
-void CheckConversation(const Shared& shared) {
-  EXPECT_TRUE(shared.server_end.ok()) << shared.server_end;
-  EXPECT_TRUE(shared.client_end.ok()) << shared.client_end;
-  EXPECT_EQ(shared.received, shared.bytes);
-  EXPECT_EQ(shared.answered, shared.bytes);
-}
+using namespace testing;  // NOLINT: the scenarios
 
 TEST(TlsStream, CarriesBytesBothWaysAndEndsCleanly) {
   InBothWorlds(ConversingServer, ConversingClient, CheckConversation,
@@ -139,6 +34,257 @@ TEST(TlsStream, CarriesBytesBothWaysAndEndsCleanly) {
 
 TEST(TlsStream, NothingToSayIsAConversationToo) {
   InBothWorlds(ConversingServer, ConversingClient, CheckConversation);
+}
+
+// --- Handshakes that do not end, and those that are none ---
+
+Task<void> MuteServer(Runtime runtime, Shared* shared) {
+  std::unique_ptr<Stream> raw = co_await AcceptRaw(runtime, shared);
+  std::array<std::byte, 4096> bytes;
+  absl::StatusOr<size_t> read = size_t{1};
+  while (read.ok() && *read > 0) read = co_await raw->Read(bytes);
+  shared->server_end = read.status();
+}
+
+TEST(TlsHandshake, AServerThatSaysNothingIsGivenUp) {
+  InBothWorlds(
+      MuteServer, ConversingClient,
+      [](const Shared& shared) {
+        EXPECT_TRUE(absl::IsDeadlineExceeded(shared.client_end)) << shared.client_end;
+        EXPECT_EQ(
+            shared.client_end.ToString(),
+            "DEADLINE_EXCEEDED: TLS handshake: not done within handshake_grace, 0.030000000s");
+        EXPECT_EQ(ErrnoOf(shared.server_end), ECONNRESET) << shared.server_end;
+        EXPECT_GE(shared.took, 30ms);
+      },
+      [](Shared* shared) { shared->client.common.handshake_grace = 30ms; });
+}
+
+// Says the first bytes of a hello, one after the other, for ever.
+Task<void> DrippingClient(Runtime runtime, Shared* shared) {
+  std::unique_ptr<Stream> raw = co_await ConnectRaw(runtime, shared);
+  const std::array<std::byte, 5> head = {std::byte{22}, std::byte{3}, std::byte{1}, std::byte{16},
+                                         std::byte{0}};
+  shared->client_end = co_await WriteAll(raw.get(), head);
+  while (shared->client_end.ok()) {
+    (void)co_await runtime.clock->SleepFor(1ms);
+    shared->client_end = co_await WriteAll(raw.get(), std::array{std::byte{1}});
+  }
+}
+
+TEST(TlsHandshake, AClientThatDripsIsGivenUp) {
+  InBothWorlds(
+      ConversingServer, DrippingClient,
+      [](const Shared& shared) {
+        EXPECT_TRUE(absl::IsDeadlineExceeded(shared.server_end)) << shared.server_end;
+        EXPECT_THAT(shared.server_end.ToString(), HasSubstr("handshake_grace"));
+        EXPECT_FALSE(shared.client_end.ok());
+      },
+      [](Shared* shared) { shared->server.common.handshake_grace = 30ms; });
+}
+
+Task<void> PlainClient(Runtime runtime, Shared* shared) {
+  std::unique_ptr<Stream> raw = co_await ConnectRaw(runtime, shared);
+  std::string hello = "GET / HTTP/1.1\r\nHost: server\r\n\r\n";
+  shared->client_end = co_await WriteAll(raw.get(), std::as_bytes(std::span(hello)));
+  std::array<std::byte, 100> bytes;
+  absl::StatusOr<size_t> read = size_t{1};
+  while (read.ok() && *read > 0) {
+    read = co_await raw->Read(bytes);
+    if (read.ok()) shared->answered += *read;
+  }
+  shared->client_end.Update(read.status());
+}
+
+TEST(TlsHandshake, AClientThatDoesNotSpeakTlsIsShownOut) {
+  InBothWorlds(
+      ConversingServer, PlainClient,
+      [](const Shared& shared) {
+        EXPECT_TRUE(absl::IsInvalidArgument(shared.server_end)) << shared.server_end;
+        EXPECT_EQ(shared.server_end.message(), "TLS handshake: HTTP_REQUEST");
+        EXPECT_TRUE(shared.client_end.ok()) << shared.client_end;
+      },
+      nullptr, 6);
+}
+
+Task<void> LeavingClient(Runtime runtime, Shared* shared) {
+  std::unique_ptr<Stream> raw = co_await ConnectRaw(runtime, shared);
+  shared->client_end = raw->Close();
+}
+
+TEST(TlsHandshake, APeerThatLeavesIsNoCleanEnd) {
+  InBothWorlds(ConversingServer, LeavingClient, [](const Shared& shared) {
+    EXPECT_TRUE(absl::IsDataLoss(shared.server_end)) << shared.server_end;
+    EXPECT_EQ(shared.server_end.message(), "TLS handshake: the peer ended the stream");
+  });
+}
+
+// --- Ends ---
+
+Task<void> ReceivingServer(Runtime runtime, Shared* shared) {
+  auto context = NewServer(runtime, *shared);
+  auto stream = co_await Serve(runtime, shared, context.get());
+  shared->server_end = stream.status();
+  if (!stream.ok()) co_return;
+  shared->server_end = co_await ReceivePattern(stream->get(), &shared->received);
+}
+
+Task<void> ClosingClient(Runtime runtime, Shared* shared) {
+  auto context = NewClient(runtime, *shared);
+  {
+    auto stream = co_await Dial(runtime, shared, context.get());
+    shared->client_end = stream.status();
+    if (!stream.ok()) co_return;
+    shared->client_end = co_await SendPattern(stream->get(), shared->bytes);
+    shared->client_end.Update((*stream)->Close());
+    std::array<std::byte, 1> byte{};
+    EXPECT_TRUE(absl::IsFailedPrecondition((co_await (*stream)->Read(byte)).status()));
+    EXPECT_TRUE(absl::IsFailedPrecondition((co_await (*stream)->Write(byte)).status()));
+    EXPECT_TRUE((*stream)->Close().ok());
+  }
+  shared->client_end.Update(co_await context->closing()->Drain());
+}
+
+TEST(TlsEnds, CloseDeliversWhatWasWritten) {
+  InBothWorlds(
+      ReceivingServer, ClosingClient,
+      [](const Shared& shared) {
+        EXPECT_TRUE(shared.client_end.ok()) << shared.client_end;
+        EXPECT_TRUE(shared.server_end.ok()) << shared.server_end;
+        EXPECT_EQ(shared.received, 200'000u);
+      },
+      [](Shared* shared) { shared->bytes = 200'000; });
+}
+
+// Two connections are closed where one may be.
+Task<void> HastyClient(Runtime runtime, Shared* shared) {
+  auto context = NewClient(runtime, *shared);
+  auto stream = co_await Dial(runtime, shared, context.get());
+  shared->client_end = stream.status();
+  if (stream.ok()) shared->client_end = (*stream)->Close();
+}
+
+TEST(TlsEnds, TheNumberOfThoseThatAreClosingIsBounded) {
+  InBothWorlds(
+      ReceivingServer, HastyClient,
+      [](const Shared& shared) {
+        EXPECT_TRUE(absl::IsResourceExhausted(shared.client_end)) << shared.client_end;
+        EXPECT_THAT(shared.client_end.ToString(), HasSubstr("max_closing"));
+        EXPECT_EQ(ErrnoOf(shared.server_end), ECONNRESET) << shared.server_end;
+      },
+      [](Shared* shared) { shared->client.common.max_closing = 0; }, 4);
+}
+
+// Shakes hands, and then neither reads nor answers.
+Task<void> SleepyServer(Runtime runtime, Shared* shared) {
+  auto context = NewServer(runtime, *shared);
+  auto stream = co_await Serve(runtime, shared, context.get());
+  shared->server_end = stream.status();
+  (void)co_await runtime.clock->SleepFor(400ms);
+  if (stream.ok()) (*stream)->Abort();
+}
+
+Task<void> OrderlyClient(Runtime runtime, Shared* shared) {
+  auto context = NewClient(runtime, *shared);
+  auto stream = co_await Dial(runtime, shared, context.get());
+  shared->client_end = stream.status();
+  if (!stream.ok()) co_return;
+  (void)co_await SendPattern(stream->get(), shared->bytes);
+  MonotonicTime start = runtime.clock->Now();
+  shared->client_end = co_await (*stream)->CloseOrderly();
+  shared->took = runtime.clock->Now() - start;
+}
+
+TEST(TlsEnds, ClosingIsBoundedByCloseGrace) {
+  for (size_t bytes : {size_t{0}, size_t{50'000}}) {
+    InBothWorlds(
+        SleepyServer, OrderlyClient,
+        [](const Shared& shared) {
+          EXPECT_TRUE(absl::IsDeadlineExceeded(shared.client_end)) << shared.client_end;
+          EXPECT_THAT(shared.client_end.ToString(), HasSubstr("close_grace"));
+          EXPECT_GE(shared.took, 40ms);
+        },
+        [bytes](Shared* shared) {
+          shared->bytes = bytes;
+          shared->client.common.close_grace = 40ms;
+        },
+        4);
+  }
+}
+
+Task<void> AbortingClient(Runtime runtime, Shared* shared) {
+  auto context = NewClient(runtime, *shared);
+  auto stream = co_await Dial(runtime, shared, context.get());
+  shared->client_end = stream.status();
+  if (stream.ok()) shared->client_end = co_await SendPattern(stream->get(), shared->bytes);
+  (void)co_await runtime.clock->SleepFor(100ms);
+}
+
+TEST(TlsEnds, AStreamThatIsDroppedIsReset) {
+  InBothWorlds(
+      ReceivingServer, AbortingClient,
+      [](const Shared& shared) {
+        EXPECT_TRUE(shared.client_end.ok()) << shared.client_end;
+        EXPECT_EQ(shared.received, shared.bytes);
+        EXPECT_EQ(ErrnoOf(shared.server_end), ECONNRESET) << shared.server_end;
+      },
+      [](Shared* shared) { shared->bytes = 10'000; });
+}
+
+// --- Back-pressure, and what a stop request leaves ---
+
+Task<void> ImpatientClient(Runtime runtime, Shared* shared) {
+  auto context = NewClient(runtime, *shared);
+  auto stream = co_await Dial(runtime, shared, context.get());
+  shared->client_end = stream.status();
+  if (!stream.ok()) co_return;
+  MonotonicTime limit = runtime.clock->Now() + 100ms;
+  shared->client_end =
+      co_await Deadline(runtime.clock, limit, SendPattern(stream->get(), size_t{1} << 30));
+}
+
+TEST(TlsBackPressure, AWriterWaitsForAPeerThatDoesNotRead) {
+  InBothWorlds(
+      SleepyServer, ImpatientClient,
+      [](const Shared& shared) {
+        EXPECT_TRUE(absl::IsDeadlineExceeded(shared.client_end)) << shared.client_end;
+      },
+      nullptr, 4);
+}
+
+// Reads with deadlines so short that most of them come to nothing.
+Task<void> NervousServer(Runtime runtime, Shared* shared) {
+  auto context = NewServer(runtime, *shared);
+  auto stream = co_await Serve(runtime, shared, context.get());
+  shared->server_end = stream.status();
+  if (!stream.ok()) co_return;
+  do {
+    MonotonicTime limit = runtime.clock->Now() + 50us;
+    shared->server_end =
+        co_await Deadline(runtime.clock, limit, ReceivePattern(stream->get(), &shared->received));
+  } while (absl::IsDeadlineExceeded(shared->server_end));
+}
+
+Task<void> HaltingClient(Runtime runtime, Shared* shared) {
+  auto context = NewClient(runtime, *shared);
+  auto stream = co_await Dial(runtime, shared, context.get());
+  shared->client_end = stream.status();
+  if (!stream.ok()) co_return;
+  for (size_t sent = 0; sent < shared->bytes; sent += 100) {
+    shared->client_end.Update(co_await WriteAll(stream->get(), Pattern(sent, 100)));
+    (void)co_await runtime.clock->SleepFor(120us);
+  }
+  shared->client_end.Update(co_await (*stream)->CloseOrderly());
+}
+
+TEST(TlsBackPressure, ReadsWithDeadlinesLoseNothing) {
+  InBothWorlds(
+      NervousServer, HaltingClient,
+      [](const Shared& shared) {
+        EXPECT_TRUE(shared.server_end.ok()) << shared.server_end;
+        EXPECT_EQ(shared.received, shared.bytes);
+      },
+      [](Shared* shared) { shared->bytes = 5'000; });
 }
 
 }  // namespace

@@ -99,6 +99,7 @@ Certificates::Certificates(const engine::Environment& environment)
                        {.names = {"server"}, .valid_from = -48h, .valid_for = 24h})),
       future(IssuedBy(authority, environment, {.names = {"server"}, .valid_from = 24h})),
       unknown(IssuedBy(stranger, environment, {.names = {"server"}})),
+      self_signed(Must(SelfSigned(environment, {.names = {"server"}}))),
       client(IssuedBy(authority, environment, {.names = {"client"}})),
       impostor(IssuedBy(stranger, environment, {.names = {"client"}})) {}
 

@@ -26,14 +26,15 @@ namespace faultline::tls::testing {
 struct Certificates {
   explicit Certificates(const engine::Environment& environment);
   Authority authority;
-  Authority stranger;  // nobody trusts it
-  Identity server;     // "server", 127.0.0.1
-  Identity other;      // "other"
-  Identity expired;    // "server"
-  Identity future;     // "server"
-  Identity unknown;    // "server", of the stranger
-  Identity client;     // "client"
-  Identity impostor;   // "client", of the stranger
+  Authority stranger;    // nobody trusts it
+  Identity server;       // "server", 127.0.0.1
+  Identity other;        // "other"
+  Identity expired;      // "server"
+  Identity future;       // "server"
+  Identity unknown;      // "server", of the stranger
+  Identity self_signed;  // "server"
+  Identity client;       // "client"
+  Identity impostor;     // "client", of the stranger
 };
 
 // What the two sides of a scenario share. Each writes its own part, the test reads all of it.
@@ -45,7 +46,6 @@ struct Shared {
   ClientOptions client{};  // roots: the authority's if none
   std::string server_name = "server";
   size_t bytes = 0;  // how much the scenario moves
-  bool by_relay = false;
   absl::Status server_end;
   absl::Status client_end;
   std::string server_alpn;
