@@ -81,6 +81,7 @@ Task<absl::StatusOr<std::unique_ptr<TlsStream>>> Serve(Runtime runtime, Shared* 
 Task<absl::StatusOr<std::unique_ptr<TlsStream>>> Dial(Runtime runtime, Shared* shared,
                                                       ClientContext* context) {
   std::unique_ptr<Stream> raw = co_await ConnectRaw(runtime, shared);
+  if (raw == nullptr) co_return absl::UnavailableError("nobody listens");
   co_return co_await ClientHandshake(std::move(raw), context, runtime.buffers, shared->server_name);
 }
 

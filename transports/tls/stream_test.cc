@@ -287,5 +287,27 @@ TEST(TlsBackPressure, ReadsWithDeadlinesLoseNothing) {
       [](Shared* shared) { shared->bytes = 5'000; });
 }
 
+// --- Crashes, in simulation alone ---
+
+// Conversations whose server loses its power at every 200 µs or so of them: nothing of it is
+// touched again, and the client does not take it for an end. Under AddressSanitizer this looks at
+// the order in which frames die.
+TEST(TlsCrash, ACrashIsNoCleanEnd) {
+  auto setup = [](Shared* shared) {
+    shared->bytes = 100'000;
+    shared->client.common.handshake_grace = 2s;
+  };
+  int cut = 0;
+  for (Duration when = 100us; when < 20ms; when += 300us) {
+    SCOPED_TRACE(FormatSeconds(when));
+    Shared shared = WithCrash(ConversingServer, ConversingClient, setup, when);
+    bool ended = shared.took > Duration();  // a client that only reads may wait for ever
+    bool whole = ended && shared.answered == shared.bytes;
+    if (!whole) ++cut;
+    if (ended) EXPECT_EQ(shared.client_end.ok(), whole) << shared.client_end;
+  }
+  EXPECT_GT(cut, 5);
+}
+
 }  // namespace
 }  // namespace faultline::tls

@@ -65,6 +65,10 @@ using Setup = std::function<void(Shared*)>;
 void InBothWorlds(Side server, Side client, const std::function<void(const Shared&)>& check,
                   const Setup& setup = nullptr, int seeds = 12);
 
+// In simulation alone: the server's host loses its power at `when`, and comes back with nobody on
+// it. The client may be left waiting for ever.
+Shared WithCrash(Side server, Side client, const Setup& setup, Duration when);
+
 // --- Steps of scenarios ---
 
 std::unique_ptr<ServerContext> NewServer(const Runtime& runtime, const Shared& shared);
@@ -72,6 +76,7 @@ std::unique_ptr<ClientContext> NewClient(const Runtime& runtime, const Shared& s
 // A listener at `shared->listen`; from now on the client finds it.
 std::unique_ptr<faultline::Listener> ListenAt(const Runtime& runtime, Shared* shared);
 Task<std::unique_ptr<Stream>> AcceptRaw(Runtime runtime, Shared* shared);
+// Null if nobody has listened for half a second.
 Task<std::unique_ptr<Stream>> ConnectRaw(Runtime runtime, Shared* shared);
 
 }  // namespace faultline::tls::testing
