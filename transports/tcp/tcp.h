@@ -1,4 +1,4 @@
-// Messages over TCP: and over Unix sockets, and over whatever else is a `Stream`.
+// Messages over TCP, and over Unix sockets.
 //
 //   tcp::Connector connector(runtime.network, runtime.buffers, {});
 //   absl::StatusOr<tcp::Connection> connected =
@@ -10,19 +10,11 @@
 // The contract of the five types is told in transports/message/concepts.h. Frames are handed to the
 // kernel without a copy, at most 512 in one sendmsg(2); one recvmsg(2) takes as many as there are.
 //
-// When writing was finished and reading has come to a clean end the conversation is over, and the
-// stream is closed there and then, whoever holds the halves. A connection that is destroyed before,
-// both halves of it, is aborted, so that a crash never looks like a clean end. To close it at
-// another moment, `Reunite` the halves.
+// How a connection ends is told in transports/message/stream_connection.h.
 #ifndef FAULTLINE_TRANSPORTS_TCP_TCP_H_
 #define FAULTLINE_TRANSPORTS_TCP_TCP_H_
 
-#include <sys/uio.h>
-
-#include <cstddef>
 #include <memory>
-#include <optional>
-#include <span>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -33,126 +25,14 @@
 #include "runtime/stream.h"
 #include "runtime/task.h"
 #include "transports/message/concepts.h"
-#include "transports/message/frame_reader.h"
-#include "transports/message/frame_writer.h"
-#include "transports/message/message.h"
+#include "transports/message/stream_connection.h"
 
 namespace faultline::tcp {
 
-struct ConnectionOptions {
-  message::FrameReaderOptions reader{};
-  // Planted bugs; null but in the replay program. Outlives the connection.
-  const message::TransportBugs* bugs = nullptr;
-};
-
-namespace internal {
-
-// The stream of two halves. Closes it when both directions have ended.
-class SharedStream {
- public:
-  explicit SharedStream(std::unique_ptr<Stream> stream) : stream_(std::move(stream)) {}
-
-  Stream* stream() const { return stream_.get(); }
-
-  ReadOp ReadVector(std::span<const iovec> buffers) { return stream_->ReadVector(buffers); }
-  WriteOp WriteVector(std::span<const iovec> buffers) { return stream_->WriteVector(buffers); }
-  absl::Status ShutdownWrite();
-  void OnCleanEnd();
-  void Abort() { stream_->Abort(); }
-
- private:
-  absl::Status CloseIfOver();
-
-  const std::unique_ptr<Stream> stream_;
-  bool write_finished_ = false;
-  bool read_ended_ = false;
-};
-
-}  // namespace internal
-
-// The reading half. Destroying it does not end the other half.
-class Reader {
- public:
-  Task<absl::StatusOr<message::Message>> ReadMessage(size_t max_message_size) {
-    return frames_.ReadMessage(max_message_size);
-  }
-  std::optional<absl::StatusOr<message::Message>> TryNext(size_t max_message_size) {
-    return frames_.TryNext(max_message_size);
-  }
-  // See FrameReader.
-  message::MessageView TryNextView(size_t max_message_size) {
-    return frames_.TryNextView(max_message_size);
-  }
-
-  // RST, now: the other half ends too.
-  void Abort() { shared_->Abort(); }
-
- private:
-  friend class Connection;
-  Reader(std::shared_ptr<internal::SharedStream> shared, BufferPool* pool,
-         const ConnectionOptions& options)
-      : shared_(std::move(shared)), frames_(shared_.get(), pool, options.reader, options.bugs) {}
-
-  std::shared_ptr<internal::SharedStream> shared_;  // the two halves live in different tasks
-  message::FrameReader<internal::SharedStream> frames_;
-};
-
-// The writing half. Destroying it without `FinishWrites` leaves the peer without an end until the
-// other half goes as well.
-class Writer {
- public:
-  Task<absl::Status> SendBatch(FrozenBatch* batch) { return frames_.SendBatch(batch); }
-  absl::Status FinishWrites() { return frames_.FinishWrites(); }
-
-  // RST, now: the other half ends too.
-  void Abort() { shared_->Abort(); }
-
- private:
-  friend class Connection;
-  Writer(std::shared_ptr<internal::SharedStream> shared, const ConnectionOptions& options)
-      : shared_(std::move(shared)), frames_(shared_.get(), options.bugs) {}
-
-  std::shared_ptr<internal::SharedStream> shared_;  // the two halves live in different tasks
-  message::FrameWriter<internal::SharedStream> frames_;
-};
-
-class Connection {
- public:
-  using Reader = tcp::Reader;
-  using Writer = tcp::Writer;
-
-  // `pool` outlives the connection.
-  Connection(std::unique_ptr<Stream> stream, BufferPool* pool, const ConnectionOptions& options);
-
-  // The halves, to be moved into tasks of their own.
-  std::pair<Reader, Writer> Split() &&;
-  // Two halves of one connection make it whole again; messages that were read ahead stay in it.
-  static Connection Reunite(Reader reader, Writer writer);
-
-  Task<absl::StatusOr<message::Message>> ReadMessage(size_t max_message_size) {
-    return reader_.ReadMessage(max_message_size);
-  }
-  Task<absl::Status> SendBatch(FrozenBatch* batch) { return writer_.SendBatch(batch); }
-
-  Endpoint local_address() const { return stream()->local_address(); }
-  Endpoint peer_address() const { return stream()->peer_address(); }
-
-  // No read or send is pending. What was sent is still delivered, unless input was left unread:
-  // then the kernel sends RST, as close(2) does.
-  absl::Status Close() { return stream()->Close(); }
-  void Abort() { stream()->Abort(); }
-
- private:
-  Connection(std::shared_ptr<internal::SharedStream> shared, BufferPool* pool,
-             const ConnectionOptions& options);
-  Connection(Reader reader, Writer writer)
-      : reader_(std::move(reader)), writer_(std::move(writer)) {}
-
-  Stream* stream() const { return reader_.shared_->stream(); }
-
-  Reader reader_;
-  Writer writer_;
-};
+using ConnectionOptions = message::StreamConnectionOptions;
+using Reader = message::StreamReader;
+using Writer = message::StreamWriter;
+using Connection = message::StreamConnection;
 
 struct ListenerOptions {
   faultline::ListenOptions socket{};
@@ -207,8 +87,6 @@ class Connector {
   ConnectorOptions options_;
 };
 
-static_assert(message::Reader<Reader> && message::Writer<Writer>);
-static_assert(message::Connection<Connection>);
 static_assert(message::Listener<Listener> && message::Connector<Connector>);
 
 }  // namespace faultline::tcp
