@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "runtime/check.h"
+#include "runtime/engine/environment.h"
 #include "sim/host.h"
 #include "sim/tcp.h"
 
@@ -169,6 +170,7 @@ void World::FetchAhead(int first_depth, int last_depth) {
 }
 
 Verdict World::Run(const RunLimits& limits) {
+  const engine::KernelRefused kernel_refused;
   const MonotonicTime end = MonotonicTime(limits.until);
   uint64_t fired = 0;
   while (true) {

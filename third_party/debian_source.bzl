@@ -178,6 +178,29 @@ def _adopt_tree(repository_ctx, tree):
             _shell(repository_ctx, "moving the sources", ["mv", str(entry), "."])
     repository_ctx.delete("fetched")
 
+def _replace_text(repository_ctx):
+    """Makes the `replacements`; each text has to be there, once."""
+    for file, texts in repository_ctx.attr.replacements.items():
+        content = repository_ctx.read(file)
+        for old, new in zip(texts[0::2], texts[1::2]):
+            if content.count(old) != 1:
+                fail("@%s: %s has '%s' %d times, not once; another version of the package?" % (
+                    repository_ctx.name,
+                    file,
+                    old,
+                    content.count(old),
+                ))
+            content = content.replace(old, new)
+        repository_ctx.file(file, content, executable = False)
+
+def _lay_over(repository_ctx):
+    """Puts files of ours in the place of the package's; those have to be there."""
+    for ours, file in repository_ctx.attr.overlays.items():
+        if not repository_ctx.path(file).exists:
+            fail("@%s: the package has no %s any more." % (repository_ctx.name, file))
+        repository_ctx.delete(file)
+        repository_ctx.symlink(ours, file)
+
 def _finish(repository_ctx):
     """Gives the repository its WORKSPACE and, if the rule names one, our BUILD file."""
     repository_ctx.file("WORKSPACE", 'workspace(name = "%s")\n' % repository_ctx.name)
@@ -204,6 +227,8 @@ def _debian_source_impl(repository_ctx):
         ["dpkg-parsechangelog", "-S", "Version", "-l", str(tree.get_child("debian").get_child("changelog"))],
     ).strip())
     _adopt_tree(repository_ctx, tree)
+    _replace_text(repository_ctx)
+    _lay_over(repository_ctx)
     _finish(repository_ctx)
 
 _VERSION_ATTRS = {
@@ -218,6 +243,13 @@ debian_source = repository_rule(
     attrs = dict(_VERSION_ATTRS, **{
         "subdirectory": attr.string(doc = "The only part of the package to keep; default: all of it."),
         "index": attr.label(default = "@debian_source_index//:apt.conf"),
+        "overlays": attr.label_keyed_string_dict(
+            allow_files = True,
+            doc = "Files of ours, and which of the package's each replaces.",
+        ),
+        "replacements": attr.string_list_dict(
+            doc = "By file of the package: texts to replace, each followed by what it becomes.",
+        ),
     }),
 )
 

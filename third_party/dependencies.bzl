@@ -6,6 +6,7 @@ upstream's, so that `@com_google_absl//absl/status` means what it means everywhe
 """
 
 load("//third_party:debian_source.bzl", "debian_headers", "debian_source", "debian_source_index")
+load("//third_party/boringssl:replacements.bzl", "BORINGSSL_REPLACEMENTS")
 load("//third_party:toolchain_repositories.bzl", "toolchain_repositories")
 
 def faultline_dependencies():
@@ -30,6 +31,21 @@ def faultline_dependencies():
         name = "com_github_google_benchmark",
         package = "benchmark",
         upstream_version = "1.7.",
+    )
+
+    # Entropy and the time come from //runtime/engine, and from nowhere else: see
+    # docs/decisions/engines-draw-from-an-environment.md.
+    debian_source(
+        name = "boringssl",
+        package = "android-platform-external-boringssl",
+        upstream_version = "13.0.0",
+        build_file = "//third_party/boringssl:boringssl.BUILD",
+        overlays = {
+            "//third_party/boringssl:rand.c": "src/crypto/fipsmodule/rand/rand.c",
+            "//third_party/boringssl:fork_detect.c": "src/crypto/fipsmodule/rand/fork_detect.c",
+            "//third_party/boringssl:urandom.c": "src/crypto/fipsmodule/rand/urandom.c",
+        },
+        replacements = BORINGSSL_REPLACEMENTS,
     )
 
     debian_source(
