@@ -25,7 +25,11 @@ Hub::Hub(const Surroundings& surroundings, Role role, const Options& options)
       stop_hook_(this),
       grace_timer_(this),
       ready_(std::max<size_t>(options.limits.max_handshakes, 1)) {
-  surroundings.entropy->Fill(std::as_writable_bytes(std::span(reset_key_)));
+  reset_key_.assign(options.stateless_reset_key.begin(), options.stateless_reset_key.end());
+  if (reset_key_.empty()) {
+    reset_key_.resize(kKeyBytes);
+    surroundings.entropy->Fill(std::as_writable_bytes(std::span(reset_key_)));
+  }
   surroundings.entropy->Fill(std::as_writable_bytes(std::span(token_key_)));
 }
 

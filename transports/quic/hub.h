@@ -184,7 +184,7 @@ class Hub final : private SessionHost {
   Endpoint local_;
   std::unique_ptr<DatagramSocket> socket_;
   std::unique_ptr<TlsContext> tls_;
-  std::array<uint8_t, kKeyBytes> reset_key_{};
+  std::vector<uint8_t> reset_key_;
   std::array<uint8_t, kKeyBytes> token_key_{};
   StopSource own_stop_;
   StopHook stop_hook_;

@@ -51,7 +51,9 @@ struct TransportOptions {
   Duration idle_timeout = std::chrono::seconds(30);       // RFC 9000, section 10.1; 0: none
   Duration keepalive = std::chrono::seconds(10);          // silence before a PING; 0: none
   Duration handshake_timeout = std::chrono::seconds(10);  // up to the session's announcement
-  Duration close_grace = std::chrono::seconds(2);         // for what was written before a close
+  // For what was written before a close: how long the peer may acknowledge nothing; ten times that
+  // in all.
+  Duration close_grace = std::chrono::seconds(2);
   CongestionControl congestion_control = CongestionControl::kCubic;
   // Larger packets are tried than the 1200 bytes that every path takes (RFC 9000, section 14.3).
   bool path_mtu_discovery = true;
@@ -82,6 +84,9 @@ struct Options {
   TransportOptions transport{};
   LimitOptions limits{};
   BindOptions socket{};
+  // What stateless resets are made from: a server that comes back with the same key can tell its
+  // old clients that it knows nothing of them (RFC 9000, section 10.3). Empty: a new one each time.
+  std::string stateless_reset_key;
   // Of a server: a session is announced when its peer has opened a stream, not before. A peer that
   // opens none within `handshake_timeout` is refused.
   bool announce_with_stream = false;

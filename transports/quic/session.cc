@@ -14,6 +14,7 @@ namespace faultline::quic {
 namespace {
 
 constexpr int kProbeTimeoutsOfSilence = 3;  // RFC 9000, section 10.2
+constexpr int kGracesMax = 10;              // that a close waits while the peer makes progress
 constexpr size_t kPeerIdsMax = 4;           // connection ids of the peer that are kept
 
 // What ngtcp2 calls "none".
@@ -363,7 +364,9 @@ void Session::CloseWhenDelivered() {
   if (connection_ == nullptr || lingering_) return;
   if (!handshake_done_) return Abort(CloseCode::kAborted, "closed during the handshake");
   lingering_ = true;
-  linger_until_ = After(context_.environment.clock->Now(), context_.options->transport.close_grace);
+  MonotonicTime now = context_.environment.clock->Now();
+  linger_until_ = After(now, context_.options->transport.close_grace);
+  linger_at_most_ = After(now, context_.options->transport.close_grace * kGracesMax);
   for (auto& [id, stream] : streams_) {
     if (!stream->finishing()) (void)stream->ShutdownWrite();
   }
@@ -371,7 +374,11 @@ void Session::CloseWhenDelivered() {
 }
 
 void Session::CheckDelivered() {
-  if (lingering_ && AllDelivered()) Abort(CloseCode::kDone, "");
+  if (!lingering_) return;
+  if (AllDelivered()) return Abort(CloseCode::kDone, "");
+  if (!std::exchange(progress_, false)) return;
+  MonotonicTime now = context_.environment.clock->Now();
+  linger_until_ = std::min(After(now, context_.options->transport.close_grace), linger_at_most_);
 }
 
 bool Session::AllDelivered() const {

@@ -232,6 +232,8 @@ class Session final : public ListNode,
   bool detached_ = false;  // its hub may be no more
   MonotonicTime announce_by_;
   MonotonicTime linger_until_;
+  MonotonicTime linger_at_most_;
+  bool progress_ = false;  // something was acknowledged since the last turn
   MonotonicTime forget_at_;
   absl::Status end_;
   std::vector<std::byte> close_packet_;

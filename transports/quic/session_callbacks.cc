@@ -58,7 +58,9 @@ struct SessionCallbacks {
   }
 
   static int Acknowledged(ngtcp2_conn*, int64_t id, uint64_t, uint64_t size, void* user, void*) {
-    StreamState* stream = Self(user)->FindStream(id);
+    Session* self = Self(user);
+    self->progress_ = true;
+    StreamState* stream = self->FindStream(id);
     if (stream != nullptr) stream->OnAcknowledged(size);
     return 0;
   }

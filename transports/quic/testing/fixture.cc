@@ -109,6 +109,8 @@ Task<Connection> AcceptOne(Place place, Context* context) {
 }
 
 Task<Connection> ConnectOne(Place place, Context* context) {
+  // On epoll nobody knows the port before the server listens.
+  while (context->address == Endpoint()) (void)co_await place.runtime.clock->SleepFor(1ms);
   Connector connector(place.surroundings, place.runtime.buffers, context->client,
                       context->connection);
   auto connected = co_await connector.Connect(context->address);
