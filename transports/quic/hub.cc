@@ -45,8 +45,9 @@ absl::StatusOr<Hub::Use> Hub::Start(const Surroundings& surroundings, Role role,
     if (!tls.ok()) return tls.status();
     hub->tls_ = *std::move(tls);
   }
-  absl::StatusOr<std::unique_ptr<DatagramSocket>> socket =
-      surroundings.network->Bind(local, options.socket);
+  BindOptions bind = options.socket;
+  bind.dont_fragment = true;  // RFC 9000, section 14
+  absl::StatusOr<std::unique_ptr<DatagramSocket>> socket = surroundings.network->Bind(local, bind);
   if (!socket.ok()) return socket.status();
   hub->socket_ = *std::move(socket);
   hub->local_ = hub->socket_->local_address();
