@@ -6,9 +6,12 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <memory>
+#include <string>
 #include <utility>
 
 #include "runtime/check.h"
+#include "runtime/combine.h"
 #include "runtime/errors.h"
 #include "runtime/scope.h"
 #include "sim/host.h"
@@ -83,6 +86,65 @@ TEST(QuicLifetime, AStopIsBoundedByTheGrace) {
         EXPECT_EQ(ErrnoOf(context.server_end), ECONNABORTED) << context.server_end;
       },
       context);
+}
+
+// --- Giving up ---
+
+Task<void> SilentServer(Place place, Context* context) {
+  std::unique_ptr<DatagramSocket> socket = *place.runtime.network->Bind(context->listen, {});
+  if (context->address == Endpoint()) context->address = socket->local_address();
+  (void)co_await place.runtime.clock->SleepFor(100ms);
+}
+
+Task<void> ImpatientClient(Place place, Context* context) {
+  Connector connector(place.surroundings, place.runtime.buffers, context->client, {});
+  Clock* clock = place.runtime.clock;
+  auto connected =
+      co_await Deadline(clock, clock->Now() + 50ms, connector.Connect(context->address));
+  context->client_end = connected.status();
+}
+
+TEST(QuicLifetime, AConnectCanBeGivenUp) {
+  InBothWorlds(SilentServer, ImpatientClient, [](const Context& context) {
+    EXPECT_TRUE(absl::IsDeadlineExceeded(context.client_end)) << context.client_end;
+  });
+}
+
+// Accepts are given up between connections; a closed listener says so, and refuses.
+Task<void> ClosingServer(Place place, Context* context) {
+  Listener listener = ListenAt(place, context);
+  Clock* clock = place.runtime.clock;
+  auto nobody = co_await Deadline(clock, clock->Now() + 1ms, listener.Accept());
+  EXPECT_TRUE(absl::IsDeadlineExceeded(nobody.status())) << nobody.status();
+  auto accepted = co_await listener.Accept();
+  FAULTLINE_CHECK(accepted.ok()) << accepted.status();
+  EXPECT_TRUE(listener.Close().ok());
+  auto refused = co_await listener.Accept();
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused.status())) << refused.status();
+  auto read = co_await accepted->ReadMessage(kMax);  // the first connection goes on
+  context->server_end = read.status();
+}
+
+Task<void> SecondClient(Place place, Context* context) {
+  (void)co_await place.runtime.clock->SleepFor(20ms);
+  Connection first = co_await ConnectOne(place, context);
+  (void)co_await place.runtime.clock->SleepFor(20ms);
+  Connector connector(place.surroundings, place.runtime.buffers, context->client, {});
+  auto second = co_await connector.Connect(context->address);
+  context->client_end = second.status();
+  FrozenBatch batch;
+  batch.Add(Sample(place.runtime.buffers, 1, 10).frozen());
+  EXPECT_TRUE((co_await first.SendBatch(&batch)).ok());
+  EXPECT_TRUE(first.Close().ok());
+}
+
+TEST(QuicLifetime, AClosedListenerRefuses) {
+  InBothWorlds(ClosingServer, SecondClient, [](const Context& context) {
+    EXPECT_TRUE(context.server_end.ok()) << context.server_end;
+    EXPECT_EQ(ErrnoOf(context.client_end), ECONNREFUSED) << context.client_end;
+    EXPECT_NE(context.client_end.message().find("listener was closed"), std::string::npos)
+        << context.client_end;
+  });
 }
 
 // --- Crashes ---
