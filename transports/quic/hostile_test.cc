@@ -144,6 +144,53 @@ TEST(QuicHostile, ForeignVersionsAreToldOurs) {
   });
 }
 
+// A server of another version: answers each first packet by what it speaks.
+Task<void> ForeignServer(Place place, Context* context) {
+  std::unique_ptr<DatagramSocket> socket = *place.runtime.network->Bind(context->listen, {});
+  if (context->address == Endpoint()) context->address = socket->local_address();
+  Bytes buffer(4096);
+  DatagramInfo info;
+  auto got = co_await socket->ReceiveFrom(buffer, &info);
+  FAULTLINE_CHECK(got.ok() && *got >= 1200) << got.status();
+  // The client's ids: 20 bytes that it has invented for the server, and its own 8.
+  EXPECT_EQ(buffer[5], std::byte{20});
+  EXPECT_EQ(buffer[26], std::byte{8});
+  Bytes answer = {std::byte{0x80}, {}, {}, {}, {}, std::byte{8}};
+  answer.insert(answer.end(), buffer.begin() + 27, buffer.begin() + 35);
+  answer.push_back(std::byte{20});
+  answer.insert(answer.end(), buffer.begin() + 6, buffer.begin() + 26);
+  for (size_t offered = 0; offered <= context->count; ++offered) {
+    Bytes version = offered == 1 ? Bytes{{}, {}, {}, std::byte{1}}
+                                 : Bytes{std::byte{0x6b}, std::byte{0x33}, {}, std::byte{2}};
+    answer.insert(answer.end(), version.begin(), version.end());
+  }
+  (void)co_await socket->SendTo(&info.from, answer);
+}
+
+Task<void> RefusedClient(Place place, Context* context) {
+  Connector connector(place.surroundings, place.runtime.buffers, context->client, {});
+  context->client_end = (co_await connector.Connect(context->address)).status();
+}
+
+TEST(QuicHostile, AServerWithoutOurVersionIsGivenUp) {
+  InBothWorlds(ForeignServer, RefusedClient, [](const Context& context) {
+    EXPECT_TRUE(absl::IsUnimplemented(context.client_end)) << context.client_end;
+  });
+}
+
+// RFC 9000, section 6.2: such an answer is a forgery, and is ignored.
+TEST(QuicHostile, AnAnswerThatOffersOurVersionIsIgnored) {
+  Context context = NewContext();
+  context.count = 1;
+  context.client.transport.handshake_timeout = 500ms;
+  InBothWorlds(
+      ForeignServer, RefusedClient,
+      [](const Context& context) {
+        EXPECT_EQ(ErrnoOf(context.client_end), ETIMEDOUT) << context.client_end;
+      },
+      context);
+}
+
 // Packets of sessions that nobody knows.
 Task<void> LostClient(Place place, Context* context) {
   std::unique_ptr<DatagramSocket> socket = BindAny(place);

@@ -38,13 +38,8 @@ Hub::~Hub() { Finish(); }
 absl::StatusOr<Hub::Use> Hub::Start(const Surroundings& surroundings, Role role,
                                     const Endpoint& local, const Options& options) {
   std::shared_ptr<Hub> hub(new Hub(surroundings, role, options));
-  {
-    engine::Entered entered(hub->environment_);
-    absl::StatusOr<std::unique_ptr<TlsContext>> tls =
-        role == Role::kServer ? TlsContext::Server(options.tls) : TlsContext::Client(options.tls);
-    if (!tls.ok()) return tls.status();
-    hub->tls_ = *std::move(tls);
-  }
+  absl::Status loaded = hub->Load(options.tls);
+  if (!loaded.ok()) return loaded;
   BindOptions bind = options.socket;
   bind.dont_fragment = true;  // RFC 9000, section 14
   absl::StatusOr<std::unique_ptr<DatagramSocket>> socket = surroundings.network->Bind(local, bind);
@@ -55,10 +50,19 @@ absl::StatusOr<Hub::Use> Hub::Start(const Surroundings& surroundings, Role role,
   return Use(std::move(hub));
 }
 
+absl::Status Hub::Load(const TlsOptions& options) {
+  engine::Entered entered(environment_);
+  absl::StatusOr<std::unique_ptr<TlsContext>> tls =
+      role_ == Role::kServer ? TlsContext::Server(options) : TlsContext::Client(options);
+  if (!tls.ok()) return tls.status();
+  tls_ = *std::move(tls);
+  return absl::OkStatus();
+}
+
 SessionContext Hub::Context() {
   return {.host = this,
           .environment = environment_,
-          .tls = tls_.get(),
+          .tls = tls_,
           .options = &options_,
           .reset_key = reset_key_,
           .local = local_};

@@ -90,6 +90,10 @@ class Hub final : private SessionHost {
                                    const Endpoint& local, const Options& options);
   ~Hub() override;
 
+  // Certificates, keys and trust for sessions that begin from now on; the others go on as they are.
+  // Errors: InvalidArgument, naming the option: then nothing has changed.
+  absl::Status Load(const TlsOptions& options);
+
   // A session that has sent nothing yet. Errors: FailedPrecondition if the hub is over; those of
   // `Session::Connect`.
   absl::StatusOr<std::shared_ptr<Session>> Connect(const Endpoint& peer);
@@ -183,7 +187,7 @@ class Hub final : private SessionHost {
   const engine::Environment environment_;
   Endpoint local_;
   std::unique_ptr<DatagramSocket> socket_;
-  std::unique_ptr<TlsContext> tls_;
+  std::shared_ptr<const TlsContext> tls_;  // shared with the sessions that began with it
   std::vector<uint8_t> reset_key_;
   std::array<uint8_t, kKeyBytes> token_key_{};
   StopSource own_stop_;

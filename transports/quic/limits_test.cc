@@ -151,6 +151,63 @@ TEST(QuicTls, KeysAreLoggedForThoseWhoAsk) {
   }
 }
 
+// --- Certificates that are replaced ---
+
+Task<uint64_t> ReadTag(Connection* connection) {
+  auto read = co_await connection->ReadMessage(kMax);
+  co_return read.ok() ? TagOf(*read) : 0;
+}
+
+Task<absl::Status> SendTag(const Place* place, Connection* connection, uint64_t tag) {
+  FrozenBatch batch;
+  batch.Add(Sample(place->runtime.buffers, tag, 10).frozen());
+  co_return co_await connection->SendBatch(&batch);
+}
+
+Task<void> ReloadingServer(Place place, Context* context) {
+  Listener listener = ListenAt(place, context);
+  auto first = co_await listener.Accept();
+  FAULTLINE_CHECK(first.ok()) << first.status();
+  context->received.push_back(co_await ReadTag(&*first));
+  TlsOptions bad = context->server.tls;
+  bad.private_key_pem = testing::kOtherPrivateKey;
+  EXPECT_TRUE(Says(listener.Reload(bad), "private_key_pem"));
+  TlsOptions other = bad;
+  other.certificate_chain_pem = testing::kOtherCertificate;
+  EXPECT_TRUE(listener.Reload(other).ok());
+  EXPECT_TRUE((co_await SendTag(&place, &*first, 9)).ok());
+  auto second = co_await listener.Accept();
+  FAULTLINE_CHECK(second.ok()) << second.status();
+  context->received.push_back(co_await ReadTag(&*second));
+  context->received.push_back(co_await ReadTag(&*first));
+  EXPECT_TRUE(first->Close().ok());
+  EXPECT_TRUE(second->Close().ok());
+}
+
+Task<void> TrustingClient(Place place, Context* context) {
+  Connector before(place.surroundings, place.runtime.buffers, context->client, {});
+  auto first = co_await before.Connect(context->address);
+  FAULTLINE_CHECK(first.ok()) << first.status();
+  EXPECT_TRUE((co_await SendTag(&place, &*first, 1)).ok());
+  EXPECT_EQ(co_await ReadTag(&*first), 9u);  // by now the certificate is another
+  context->client_end = (co_await before.Connect(context->address)).status();
+  context->client.tls.trust_anchors_pem = testing::kOtherCertificate;
+  context->client.tls.server_name = "other.test";
+  Connector after(place.surroundings, place.runtime.buffers, context->client, {});
+  auto second = co_await after.Connect(context->address);
+  FAULTLINE_CHECK(second.ok()) << second.status();
+  EXPECT_TRUE((co_await SendTag(&place, &*second, 2)).ok());
+  EXPECT_TRUE((co_await SendTag(&place, &*first, 3)).ok());
+  EXPECT_EQ(co_await ReadTag(&*first), 0u);
+}
+
+TEST(QuicTls, CertificatesAreReplacedUnderLiveSessions) {
+  InBothWorlds(ReloadingServer, TrustingClient, [](const Context& context) {
+    EXPECT_EQ(context.received, OneTo(3));
+    EXPECT_TRUE(absl::IsUnauthenticated(context.client_end)) << context.client_end;
+  });
+}
+
 // --- Retry ---
 
 TEST(QuicRetry, AnAddressIsProvenFirst) {

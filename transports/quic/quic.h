@@ -174,6 +174,9 @@ class Listener {
   // not told of: `counters` count them.
   Task<absl::StatusOr<Connection>> Accept();
 
+  // See `Hub::Load`.
+  absl::Status Reload(const TlsOptions& tls) { return hub_->Load(tls); }
+
   Endpoint local_address() const { return hub_->local_address(); }
   // No accept is pending. Connections that were accepted go on; the socket closes with the last.
   absl::Status Close();

@@ -65,11 +65,12 @@ class SessionHost {
   virtual void RemoveId(const ConnectionId& id) = 0;
 };
 
-// What every session of an endpoint is made with. Not owned; all of it outlives the sessions.
+// What every session of a hub is made with. Not owned, but for `tls`; all of it outlives the
+// sessions.
 struct SessionContext {
   SessionHost* host = nullptr;
   engine::Environment environment{};
-  const TlsContext* tls = nullptr;
+  std::shared_ptr<const TlsContext> tls;  // shared: certificates may be replaced meanwhile
   const Options* options = nullptr;
   std::span<const uint8_t> reset_key;  // of stateless reset tokens
   Endpoint local;

@@ -6,9 +6,15 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <string_view>
 #include <utility>
 
+#include "runtime/check.h"
 #include "runtime/errors.h"
 #include "transports/message/frame_error.h"
 #include "transports/quic/quic.h"
@@ -84,6 +90,42 @@ TEST(QuicWeather, EqualSeedsAreEqualRunsInAnyWeather) {
     auto again = InSimulation(EchoServer, EchoClient, NewContext(), weather);
     EXPECT_EQ(first.hash, again.hash) << "seed " << weather.seed;
   }
+}
+
+// --- Across processes ---
+
+constexpr char kOneRun[] = "QuicWeather.OneRun";
+
+std::string Line(const sim::TraceHash& hash) { return "hash " + hash.ToString() + "\n"; }
+
+// What another process runs: addresses and hash tables lie elsewhere there.
+TEST(QuicWeather, OneRun) {
+  Weather weather = With({.loss = {1, 20}, .duplicate = {1, 20}, .reorder = {1, 10}});
+  weather.seed = 77;
+  testing::SimResult result = InSimulation(EchoServer, EchoClient, NewContext(), weather);
+  CheckEcho(result.context);
+  std::fputs(Line(result.hash).c_str(), stdout);
+}
+
+std::string RunElsewhere() {
+  std::string program = std::filesystem::read_symlink("/proc/self/exe");
+  FILE* output = popen((program + " --gtest_filter=" + kOneRun).c_str(), "r");
+  FAULTLINE_CHECK(output != nullptr) << "popen";
+  std::string found;
+  std::array<char, 256> line;
+  while (std::fgets(line.data(), line.size(), output) != nullptr) {
+    if (std::string_view(line.data()).starts_with("hash ")) found = line.data();
+  }
+  EXPECT_EQ(pclose(output), 0);
+  return found;
+}
+
+TEST(QuicWeather, EqualSeedsAreEqualRunsInEveryProcess) {
+  Weather weather = With({.loss = {1, 20}, .duplicate = {1, 20}, .reorder = {1, 10}});
+  weather.seed = 77;
+  testing::SimResult here = InSimulation(EchoServer, EchoClient, NewContext(), weather);
+  EXPECT_EQ(RunElsewhere(), Line(here.hash));
+  EXPECT_EQ(RunElsewhere(), Line(here.hash));
 }
 
 // --- Silence ---

@@ -33,4 +33,11 @@ const char kOtherCertificate[] =
     "rKmkJ01c6iET1pbwAUcDNv0AlFExv8yQ\n"
     "-----END CERTIFICATE-----\n";
 
+const char kOtherPrivateKey[] =
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQghbxy37o1FvevIWZ9\n"
+    "Hgbrx5CETDC76Kr/l6WntuZ1uP6hRANCAAQ9WucZzzHCap6VJxKvdiWUCzI0kC+u\n"
+    "dCqHVGVKEk2AbFSOXH6rrJZ/tTPS+duV9Zl/7sVIhSkFtGaPxV3o3lzQ\n"
+    "-----END PRIVATE KEY-----\n";
+
 }  // namespace faultline::quic::testing

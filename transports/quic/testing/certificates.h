@@ -8,8 +8,9 @@ namespace faultline::quic::testing {
 // For "quic.test", 127.0.0.1 and ::1.
 extern const char kCertificate[];
 extern const char kPrivateKey[];
-// For "other.test", with a key that nobody here has.
+// For "other.test".
 extern const char kOtherCertificate[];
+extern const char kOtherPrivateKey[];
 
 }  // namespace faultline::quic::testing
 
