@@ -144,6 +144,28 @@ TEST(QuicHostile, ForeignVersionsAreToldOurs) {
   });
 }
 
+// An Initial with a token of a retry that we never gave.
+Task<void> ForgedToken(Place place, Context* context) {
+  std::unique_ptr<DatagramSocket> socket = BindAny(place);
+  Bytes packet = LongHeader(1, 1200);
+  packet[20] = std::byte{40};    // length of the token
+  packet[21] = std::byte{0xb6};  // what a token of a retry begins with
+  packet[61] = std::byte{0x44};  // length of the packet: 1137 bytes
+  packet[62] = std::byte{0x71};
+  (void)co_await socket->SendTo(&context->address, packet);
+  Bytes answer = co_await ReceiveWithin(place.runtime.clock, socket.get(), 300ms);
+  EXPECT_GT(answer.size(), 20u);  // CONNECTION_CLOSE, in a packet that is encrypted
+  EXPECT_LT(answer.size(), 300u);
+  co_await SendOne(place, context);
+}
+
+TEST(QuicHostile, AForgedTokenIsRefused) {
+  InBothWorlds(StoneServer, ForgedToken, [](const Context& context) {
+    EXPECT_EQ(context.counters.refusals, 1u);
+    EXPECT_EQ(context.counters.sessions, 1u);
+  });
+}
+
 // A server of another version: answers each first packet by what it speaks.
 Task<void> ForeignServer(Place place, Context* context) {
   std::unique_ptr<DatagramSocket> socket = *place.runtime.network->Bind(context->listen, {});

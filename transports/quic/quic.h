@@ -138,6 +138,7 @@ class Connection {
 
   Endpoint local_address() const { return session()->local_address(); }
   Endpoint peer_address() const { return session()->peer_address(); }
+  SessionDetails details() const { return session()->details(); }
 
   // No read or send is pending. What was sent is still delivered, within `close_grace`.
   absl::Status Close() { return reader_.shared_->Close(); }

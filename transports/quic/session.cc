@@ -360,6 +360,23 @@ void Session::Detach(const absl::Status& status) {
 
 // --- For the handle ---
 
+SessionDetails Session::Details() const {
+  SessionDetails details;
+  if (connection_ == nullptr) return details;
+  ngtcp2_conn_stat now;
+  ngtcp2_conn_get_conn_stat(connection_.get(), &now);
+  const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl_.get());
+  if (cipher != nullptr) details.cipher = SSL_CIPHER_standard_name(cipher);
+  const uint8_t* alpn = nullptr;
+  unsigned alpn_size = 0;
+  SSL_get0_alpn_selected(ssl_.get(), &alpn, &alpn_size);
+  details.alpn = Text(alpn, alpn_size);
+  details.smoothed_rtt = Duration(static_cast<int64_t>(now.smoothed_rtt));
+  details.packet_bytes = ngtcp2_conn_get_path_max_tx_udp_payload_size(connection_.get());
+  details.congestion_window_bytes = now.cwnd;
+  return details;
+}
+
 void Session::CloseWhenDelivered() {
   if (connection_ == nullptr || lingering_) return;
   if (!handshake_done_) return Abort(CloseCode::kAborted, "closed during the handshake");

@@ -65,6 +65,15 @@ class SessionHost {
   virtual void RemoveId(const ConnectionId& id) = 0;
 };
 
+// What a session has come to, for those who look at connections.
+struct SessionDetails {
+  std::string cipher;  // as OpenSSL names it: "TLS_AES_128_GCM_SHA256"
+  std::string alpn;
+  Duration smoothed_rtt{};
+  size_t packet_bytes = 0;  // the largest payload of UDP that is known to get through
+  size_t congestion_window_bytes = 0;
+};
+
 // What every session of a hub is made with. Not owned, but for `tls`; all of it outlives the
 // sessions.
 struct SessionContext {
@@ -128,6 +137,8 @@ class Session final : public ListNode,
   // Waits for the handshake. Errors: how it failed; Cancelled.
   Event::WaitOp Settled() { return settled_.Wait(); }
   const absl::Status& end() const { return end_; }
+  // Empty once it has ended.
+  SessionDetails Details() const;
   // Errors: the session's end; ResourceExhausted "peer's max_peer_streams".
   absl::StatusOr<StreamState*> OpenStream();
   // The next stream that the peer has opened; null if none is here. `StreamArrived` waits for one,

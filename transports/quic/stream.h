@@ -82,6 +82,7 @@ class SessionHandle {
   // The same, if one is here already; null if not.
   std::unique_ptr<Stream> TryAcceptStream();
 
+  SessionDetails details() const { return session_->Details(); }
   // How it ended; OK as long as it has not.
   const absl::Status& end() const { return session_->end(); }
   Endpoint local_address() const { return session_->local_address(); }
