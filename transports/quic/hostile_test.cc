@@ -166,6 +166,29 @@ TEST(QuicHostile, AForgedTokenIsRefused) {
   });
 }
 
+// First packets that are well-formed, each for a session of its own, and cannot be decrypted.
+Task<void> FloodingStranger(Place place, Context* context) {
+  std::unique_ptr<DatagramSocket> socket = BindAny(place);
+  for (size_t i = 0; i < 300; ++i) {
+    Bytes packet = LongHeader(1, 1200);
+    packet[6] = static_cast<std::byte>(i);
+    packet[7] = static_cast<std::byte>(i >> 8);
+    packet[21] = std::byte{0x44};  // length of the packet: 1177 bytes
+    packet[22] = std::byte{0x99};
+    (void)co_await socket->SendTo(&context->address, packet);
+    if (i % 16 == 0) (void)co_await place.runtime.clock->SleepFor(1ms);
+  }
+  co_await SendOne(place, context);
+}
+
+TEST(QuicHostile, FirstPacketsThatMeanNothingLeaveNothing) {
+  Context context = NewContext();
+  context.server.limits.max_sessions = 40;  // below what came
+  InBothWorlds(
+      StoneServer, FloodingStranger,
+      [](const Context& context) { EXPECT_GE(context.counters.sessions, 250u); }, context);
+}
+
 // A server of another version: answers each first packet by what it speaks.
 Task<void> ForeignServer(Place place, Context* context) {
   std::unique_ptr<DatagramSocket> socket = *place.runtime.network->Bind(context->listen, {});

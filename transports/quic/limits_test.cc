@@ -350,6 +350,20 @@ TEST(QuicLimits, StalledHandshakesHoldNobodyUpAndAreEvicted) {
       context);
 }
 
+TEST(QuicLimits, UnderLoadAddressesAreProvenFirst) {
+  Context context = NewContext();
+  context.server.limits.retry_above_handshakes = 3;
+  context.server.transport.handshake_timeout = 300ms;
+  InBothWorlds(
+      OneMessageServer, StallingClient,
+      [](const Context& context) {
+        EXPECT_EQ(context.received, std::vector<uint64_t>{7});
+        EXPECT_EQ(context.counters.sessions, 6u);
+        EXPECT_EQ(context.counters.retries, 3u);  // the 4th and 5th that stall, and the last
+      },
+      context);
+}
+
 // --- Streams for other users ---
 
 Task<absl::Status> EchoStream(Stream* stream) {
@@ -474,6 +488,56 @@ TEST(QuicStreams, StreamsAreBoundedByThePeer) {
         EXPECT_TRUE(absl::IsResourceExhausted(context.client_end)) << context.client_end;
         EXPECT_TRUE(Says(context.client_end, "max_peer_streams")) << context.client_end;
         EXPECT_EQ(CloseCodeOf(context.server_end), CloseCode::kAborted) << context.server_end;
+      },
+      context);
+}
+
+// --- A peer that does not read ---
+
+Task<void> MuteServer(Place place, Context* context) {
+  Listener listener = ListenAt(place, context);
+  auto accepted = co_await listener.Accept();
+  FAULTLINE_CHECK(accepted.ok()) << accepted.status();
+  (void)co_await place.runtime.clock->SleepFor(2s);
+}
+
+// Writes until nothing is taken for a second.
+Task<void> StuffingClient(Place place, Context* context) {
+  auto hub =
+      Hub::Start(place.surroundings, Hub::Role::kClient, Endpoint::Ipv4Any(0), context->client);
+  FAULTLINE_CHECK(hub.ok()) << hub.status();
+  while (context->address == Endpoint()) (void)co_await place.runtime.clock->SleepFor(1ms);
+  SessionHandle session(hub->Again(), *(*hub)->Connect(context->address));
+  EXPECT_TRUE((co_await session.Settled()).ok());
+  auto stream = session.OpenStream();
+  FAULTLINE_CHECK(stream.ok()) << stream.status();
+  std::vector<std::byte> bytes(10'000);
+  struct Once {
+    static Task<absl::StatusOr<size_t>> Write(Stream* stream, std::span<const std::byte> bytes) {
+      co_return co_await stream->Write(bytes);
+    }
+  };
+  Clock* clock = place.runtime.clock;
+  for (;;) {
+    auto taken = co_await Deadline(clock, clock->Now() + 1s, Once::Write(stream->get(), bytes));
+    context->client_end = taken.status();
+    if (!taken.ok()) break;
+    context->count += *taken;
+  }
+  session.Abort();
+}
+
+TEST(QuicLimits, WhatAMutePeerCostsIsBounded) {
+  Context context = NewContext();
+  context.client.transport.send_buffer_bytes = 50'000;
+  context.server.transport.stream_window_bytes = 30'000;
+  context.server.transport.session_window_bytes = 1'000'000;
+  InBothWorlds(
+      MuteServer, StuffingClient,
+      [](const Context& context) {
+        EXPECT_TRUE(absl::IsDeadlineExceeded(context.client_end)) << context.client_end;
+        EXPECT_LE(context.count, 80'000u);
+        EXPECT_GE(context.count, 65'000u);  // a write waits for a quarter of the buffer
       },
       context);
 }

@@ -203,7 +203,9 @@ void Session::OnReceiveError(int error) {
       return Drain(absl::UnimplementedError("quic: the peer does not speak QUIC version 1"));
     case NGTCP2_ERR_RETRY:
     case NGTCP2_ERR_DROP_CONN:
-      return Drain(absl::InvalidArgumentError("quic: the first packet starts no handshake"));
+      Drain(absl::InvalidArgumentError("quic: the first packet starts no handshake"));
+      forget_at_ = context_.environment.clock->Now();  // the peer has never heard of it
+      return;
     default:
       break;
   }
