@@ -43,6 +43,10 @@ struct BindOptions {
   size_t send_buffer_bytes = 0;
   size_t receive_buffer_bytes = 0;
   bool v6_only = true;
+  // No datagram is ever split on its way (IP_MTU_DISCOVER, IP_PMTUDISC_PROBE): one that is longer
+  // than the MTU of its first link fails with EMSGSIZE, than that of a later one vanishes. For
+  // those who find out the MTU of a path themselves.
+  bool dont_fragment = false;
   // No address reuse of any kind: another process must not be able to take datagrams.
 };
 

@@ -49,6 +49,13 @@ def faultline_dependencies():
     )
 
     debian_source(
+        name = "ngtcp2",
+        package = "ngtcp2",
+        upstream_version = "0.12.",
+        build_file = "//third_party/build_files:ngtcp2.BUILD",
+    )
+
+    debian_source(
         name = "xxhash",
         package = "xxhash",
         upstream_version = "0.8.",

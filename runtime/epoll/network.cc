@@ -87,12 +87,20 @@ absl::Status PrepareListener(int fd, const SocketAddress& address, const Endpoin
   return status;
 }
 
+absl::Status ForbidFragments(int fd, const Endpoint& local) {
+  if (local.family() == Endpoint::Family::kIpv6) {
+    return SetOption(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE, local);
+  }
+  return SetOption(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE, local);
+}
+
 absl::Status PrepareDatagrams(int fd, const SocketAddress& address, const Endpoint& local,
                               const BindOptions& options) {
   absl::Status status;
   if (local.family() == Endpoint::Family::kIpv6) {
     status.Update(SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, options.v6_only ? 1 : 0, local));
   }
+  if (options.dont_fragment) status.Update(ForbidFragments(fd, local));
   StreamOptions buffers{.no_delay = false,
                         .send_buffer_bytes = options.send_buffer_bytes,
                         .receive_buffer_bytes = options.receive_buffer_bytes};

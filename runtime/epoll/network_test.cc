@@ -283,5 +283,36 @@ Task<void> CancelConnects(NetworkTest* t) {
 }
 TEST_F(NetworkTest, AStoppedConnectGivesItsDescriptorBack) { Run(&CancelConnects); }
 
+// --- Datagrams that are never split ---
+
+// What the kernel was told of the socket of ours that is bound to `port`; -1 if there is none.
+int MtuDiscovery(uint16_t port, int level, int name) {
+  for (int fd = 3; fd < 1000; ++fd) {
+    sockaddr_in6 address{};  // the port is where IPv4 has it
+    socklen_t size = sizeof(address);
+    int type = 0;
+    socklen_t type_size = sizeof(type);
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) != 0 || type != SOCK_DGRAM) continue;
+    if (getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) continue;
+    if (ntohs(address.sin6_port) != port) continue;
+    int value = -1;
+    socklen_t value_size = sizeof(value);
+    return getsockopt(fd, level, name, &value, &value_size) == 0 ? value : -1;
+  }
+  return -1;
+}
+
+TEST_F(NetworkTest, DatagramsAreNotSplitIfThatIsAskedFor) {
+  for (bool asked : {false, true}) {
+    auto ipv4 = network->Bind(Endpoint::Ipv4Loopback(0), {.dont_fragment = asked});
+    auto ipv6 = network->Bind(Endpoint::Ipv6Loopback(0), {.dont_fragment = asked});
+    ASSERT_TRUE(ipv4.ok() && ipv6.ok()) << ipv4.status() << ipv6.status();
+    int of_ipv4 = MtuDiscovery((*ipv4)->local_address().port(), IPPROTO_IP, IP_MTU_DISCOVER);
+    int of_ipv6 = MtuDiscovery((*ipv6)->local_address().port(), IPPROTO_IPV6, IPV6_MTU_DISCOVER);
+    EXPECT_EQ(of_ipv4 == IP_PMTUDISC_PROBE, asked) << of_ipv4;
+    EXPECT_EQ(of_ipv6 == IPV6_PMTUDISC_PROBE, asked) << of_ipv6;
+  }
+}
+
 }  // namespace
 }  // namespace faultline::epoll

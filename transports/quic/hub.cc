@@ -1,0 +1,252 @@
+#include "transports/quic/hub.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "runtime/check.h"
+#include "runtime/errors.h"
+#include "runtime/scope.h"
+
+namespace faultline::quic {
+namespace {
+
+constexpr Duration kAfterReceiveError = std::chrono::milliseconds(1);
+
+}  // namespace
+
+// --- Beginning ---
+
+Hub::Hub(const Surroundings& surroundings, Role role, const Options& options)
+    : surroundings_(surroundings),
+      role_(role),
+      options_(options),
+      environment_{surroundings.entropy, surroundings.clock},
+      stop_hook_(this),
+      grace_timer_(this),
+      ready_(std::max<size_t>(options.limits.max_handshakes, 1)) {
+  reset_key_.assign(options.stateless_reset_key.begin(), options.stateless_reset_key.end());
+  if (reset_key_.empty()) {
+    reset_key_.resize(kKeyBytes);
+    surroundings.entropy->Fill(std::as_writable_bytes(std::span(reset_key_)));
+  }
+  surroundings.entropy->Fill(std::as_writable_bytes(std::span(token_key_)));
+}
+
+Hub::~Hub() { Finish(); }
+
+absl::StatusOr<Hub::Use> Hub::Start(const Surroundings& surroundings, Role role,
+                                    const Endpoint& local, const Options& options) {
+  std::shared_ptr<Hub> hub(new Hub(surroundings, role, options));
+  absl::Status loaded = hub->Load(options.tls);
+  if (!loaded.ok()) return loaded;
+  BindOptions bind = options.socket;
+  bind.dont_fragment = true;  // RFC 9000, section 14
+  absl::StatusOr<std::unique_ptr<DatagramSocket>> socket = surroundings.network->Bind(local, bind);
+  if (!socket.ok()) return socket.status();
+  hub->socket_ = *std::move(socket);
+  hub->local_ = hub->socket_->local_address();
+  surroundings.scope->Spawn(Run(hub));
+  return Use(std::move(hub));
+}
+
+absl::Status Hub::Load(const TlsOptions& options) {
+  engine::Entered entered(environment_);
+  absl::StatusOr<std::unique_ptr<TlsContext>> tls =
+      role_ == Role::kServer ? TlsContext::Server(options) : TlsContext::Client(options);
+  if (!tls.ok()) return tls.status();
+  tls_ = *std::move(tls);
+  return absl::OkStatus();
+}
+
+SessionContext Hub::Context() {
+  return {.host = this,
+          .environment = environment_,
+          .tls = tls_,
+          .options = &options_,
+          .reset_key = reset_key_,
+          .local = local_};
+}
+
+absl::StatusOr<std::shared_ptr<Session>> Hub::Connect(const Endpoint& peer) {
+  if (over_ || stopping_) return absl::FailedPreconditionError("quic: the socket was stopped");
+  absl::StatusOr<std::shared_ptr<Session>> session = Session::Connect(Context(), peer);
+  if (session.ok()) AddSession(*session, /*pending=*/false);
+  return session;
+}
+
+void Hub::AddSession(std::shared_ptr<Session> session, bool pending) {
+  ++counters_.sessions;
+  if (pending) ++pending_;
+  session->SetNumber(++last_number_);
+  sessions_.emplace(last_number_, Entry{std::move(session), pending});
+}
+
+// --- The task ---
+
+Task<void> Hub::Run(std::shared_ptr<Hub> hub) {
+  TaskInfo info = co_await ThisTask();
+  Running running(hub.get());
+  if (info.stop.stop_requested()) {
+    hub->BeginStop();
+  } else {
+    info.stop.Subscribe(&hub->stop_hook_);
+  }
+  // A stop request begins an orderly end; it does not cut the loops off.
+  Scope scope(TaskInfo{info.executor, info.context, hub->own_stop_.token()});
+  scope.Spawn(hub->ReceiveLoop());
+  scope.Spawn(hub->SendLoop());
+  co_await scope.Join();
+}
+
+Task<void> Hub::ReceiveLoop() {
+  for (;;) {
+    DatagramInfo info;
+    absl::StatusOr<size_t> got = co_await socket_->ReceiveFrom(receive_buffer_, &info);
+    if (absl::IsCancelled(got.status())) co_return;
+    if (!got.ok()) {
+      // What is wrong with one datagram, or with the machine, passes.
+      ++counters_.dropped;
+      (void)co_await surroundings_.clock->SleepFor(kAfterReceiveError);
+      continue;
+    }
+    ++counters_.received;
+    if (info.truncated || *got == 0) {
+      ++counters_.dropped;
+      continue;
+    }
+    OnDatagram(std::span<const std::byte>(receive_buffer_).first(*got), info.from);
+  }
+}
+
+Task<void> Hub::SendLoop() {
+  while (!Over()) {
+    if (!(co_await wake_.Wait()).ok()) break;
+    wake_.Reset();
+    co_await SendReplies();
+    while (Session* next = turns_.PopFront()) co_await TakeTurn(next->shared_from_this());
+  }
+  own_stop_.RequestStop();
+}
+
+Task<void> Hub::TakeTurn(std::shared_ptr<Session> session) {
+  session->BeginTurn();
+  size_t left = session->burst_bytes();
+  while (left > 0) {
+    Endpoint to;
+    size_t size = session->WritePacket(send_buffer_, &to);
+    if (size == 0) break;
+    co_await Send(&to, std::span<const std::byte>(send_buffer_).first(size));
+    left -= std::min(left, size);
+  }
+  session->EndTurn();
+  if (left == 0) Wake(session.get());
+  AfterTurn(session.get());
+}
+
+Task<void> Hub::SendReplies() {
+  while (!replies_.empty()) {
+    Reply reply = std::move(replies_.front());
+    replies_.pop_front();
+    co_await Send(&reply.to, reply.datagram);
+  }
+}
+
+// A datagram that cannot be sent is a datagram that was lost.
+Task<void> Hub::Send(const Endpoint* to, std::span<const std::byte> datagram) {
+  absl::StatusOr<size_t> sent = co_await socket_->SendTo(to, datagram);
+  ++(sent.ok() ? counters_.sent : counters_.send_errors);
+}
+
+// --- Sessions ---
+
+void Hub::Wake(Session* session) {
+  if (!session->linked()) turns_.PushBack(session);
+  wake_.Set();
+}
+
+void Hub::AfterTurn(Session* session) {
+  auto found = sessions_.find(session->number());
+  if (found == sessions_.end()) return;
+  Entry* entry = &found->second;
+  if (entry->pending && session->ready()) Announce(entry);
+  if (entry->pending && !session->end().ok()) {
+    entry->pending = false;
+    --pending_;
+  }
+  if (!session->gone()) return;
+  std::shared_ptr<Session> gone = std::move(entry->session);
+  sessions_.erase(found);
+  gone->Detach(absl::OkStatus());
+}
+
+void Hub::Announce(Entry* entry) {
+  entry->pending = false;
+  --pending_;
+  std::shared_ptr<Session> session = entry->session;
+  if (ready_.TrySend(session)) {
+    entry->session->SetAnnounced();
+  } else {
+    session->Abort(CloseCode::kBacklog, "nobody accepts: max_handshakes");
+  }
+}
+
+void Hub::StopAccepting() {
+  ready_.Close();
+  while (std::optional<std::shared_ptr<Session>> waiting = ready_.TryReceive()) {
+    (*waiting)->Abort(CloseCode::kShutdown, "the listener was closed");
+  }
+  for (auto& [number, entry] : sessions_) {
+    if (entry.pending) entry.session->Abort(CloseCode::kShutdown, "the listener was closed");
+  }
+}
+
+// --- Ends ---
+
+// Nothing of it is lost if the hub ends: it has said, or heard, that it is over.
+bool Hub::IsQuiet(const Entry& entry) const {
+  return !entry.session->end().ok() && !(entry.session->answering() && !stopping_);
+}
+
+bool Hub::Over() const {
+  if (!stopping_ && uses_ > 0) return false;
+  if (!turns_.empty() || !replies_.empty()) return false;
+  return std::all_of(sessions_.begin(), sessions_.end(),
+                     [this](const auto& entry) { return IsQuiet(entry.second); });
+}
+
+void Hub::BeginStop() {
+  if (stopping_) return;
+  stopping_ = true;
+  StopAccepting();
+  MonotonicTime now = surroundings_.clock->Now();
+  grace_timer_.Arm(surroundings_.clock, now + options_.transport.close_grace);
+  wake_.Set();
+}
+
+void Hub::EndGrace() {
+  for (auto& [number, entry] : sessions_) entry.session->Abort(CloseCode::kShutdown, "close_grace");
+  wake_.Set();
+}
+
+void Hub::OnUseEnd() {
+  --uses_;
+  if (uses_ == 0) wake_.Set();
+}
+
+void Hub::Finish() {
+  if (over_) return;
+  over_ = true;
+  ready_.Close();
+  stop_hook_.Unlink();
+  grace_timer_.Disarm();
+  std::map<uint64_t, Entry> sessions = std::exchange(sessions_, {});
+  for (auto& [number, entry] : sessions) {
+    entry.session->Detach(ErrnoStatus(ECANCELED, "quic: the socket was stopped"));
+  }
+  while (turns_.PopFront() != nullptr) {
+  }
+  if (socket_ != nullptr) (void)socket_->Close();
+}
+
+}  // namespace faultline::quic

@@ -1,0 +1,546 @@
+// Goal: who may come in, and how many: certificates, ALPN, retry, limits, each with an error that
+// names it; a stalled handshake holds nobody up.
+// Method: a server and a client in both worlds; what each end is told, and what the listener
+// counts.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "runtime/combine.h"
+#include "runtime/errors.h"
+#include "transports/message/frame_error.h"
+#include "transports/quic/quic.h"
+#include "transports/quic/testing/certificates.h"
+#include "transports/quic/testing/fixture.h"
+#include "transports/testing/samples.h"
+
+namespace faultline::quic {
+namespace {
+
+using faultline::testing::Sample;
+using faultline::testing::TagOf;
+using message::Message;
+using testing::CheckEcho;
+using testing::Context;
+using testing::EchoClient;
+using testing::EchoServer;
+using testing::InBothWorlds;
+using testing::kMax;
+using testing::ListenAt;
+using testing::NewContext;
+using testing::OneTo;
+using testing::Place;
+
+bool Says(const absl::Status& status, std::string_view word) {
+  return std::string(status.message()).find(word) != std::string::npos;
+}
+
+// --- TLS ---
+
+// Accepts for a while; nobody comes in.
+Task<void> RefusingServer(Place place, Context* context) {
+  Listener listener = ListenAt(place, context);
+  Clock* clock = place.runtime.clock;
+  auto accepted = co_await Deadline(clock, clock->Now() + 500ms, listener.Accept());
+  context->server_end = accepted.status();
+  context->counters = listener.counters();
+}
+
+Task<void> RefusedClient(Place place, Context* context) {
+  Connector connector(place.surroundings, place.runtime.buffers, context->client, {});
+  auto connected = co_await connector.Connect(context->address);
+  context->client_end = connected.status();
+}
+
+void CheckUnauthenticated(const Context& context, std::string_view why) {
+  EXPECT_TRUE(absl::IsDeadlineExceeded(context.server_end)) << context.server_end;
+  EXPECT_TRUE(absl::IsUnauthenticated(context.client_end)) << context.client_end;
+  EXPECT_TRUE(Says(context.client_end, why)) << context.client_end;
+}
+
+TEST(QuicTls, AnUnknownSignerIsRefused) {
+  Context context = NewContext();
+  context.client.tls.trust_anchors_pem = testing::kOtherCertificate;
+  InBothWorlds(
+      RefusingServer, RefusedClient,
+      [](const Context& context) { CheckUnauthenticated(context, "self signed certificate"); },
+      context);
+}
+
+TEST(QuicTls, AnotherNameIsRefused) {
+  Context context = NewContext();
+  context.client.tls.server_name = "other.test";
+  InBothWorlds(
+      RefusingServer, RefusedClient,
+      [](const Context& context) { CheckUnauthenticated(context, "ostname mismatch"); }, context);
+}
+
+TEST(QuicTls, AnotherProtocolIsRefused) {
+  Context context = NewContext();
+  context.client.tls.alpn = "something-else";
+  InBothWorlds(
+      RefusingServer, RefusedClient,
+      [](const Context& context) {
+        EXPECT_TRUE(absl::IsDeadlineExceeded(context.server_end)) << context.server_end;
+        EXPECT_TRUE(Says(context.client_end, "CRYPTO_ERROR (0x178)")) << context.client_end;
+      },
+      context);
+}
+
+TEST(QuicTls, VerificationCanBeSwitchedOff) {
+  Context context = NewContext();
+  context.client.tls.verify_server = false;
+  context.client.tls.trust_anchors_pem = "";
+  context.client.tls.server_name = "";
+  InBothWorlds(EchoServer, EchoClient, CheckEcho, context);
+}
+
+// Loopback alone: the certificate names 127.0.0.1, not the address of a simulated host.
+TEST(QuicTls, WithoutANameTheAddressIsVerified) {
+  Context context = NewContext();
+  context.client.tls.server_name = "";
+  CheckEcho(testing::OnEpoll(EchoServer, EchoClient, context, Endpoint::Ipv4Loopback(0)));
+  CheckEcho(testing::OnEpoll(EchoServer, EchoClient, context, Endpoint::Ipv6Loopback(0)));
+}
+
+Task<void> Nobody(Place, Context*) { co_return; }
+
+Task<void> BadOptions(Place place, Context* context) {
+  auto listen = [&] {
+    return Listener::Listen(place.surroundings, place.runtime.buffers, Endpoint::Ipv4Any(7001),
+                            context->server, {})
+        .status();
+  };
+  context->server.tls.private_key_pem = "";
+  EXPECT_TRUE(Says(listen(), "private_key_pem")) << listen();
+  context->server.tls.certificate_chain_pem = "";
+  EXPECT_TRUE(Says(listen(), "certificate_chain_pem")) << listen();
+  context->server.tls.alpn = "";
+  EXPECT_TRUE(Says(listen(), "alpn")) << listen();
+  context->client.tls.trust_anchors_pem = "";
+  Connector connector(place.surroundings, place.runtime.buffers, context->client, {});
+  auto connected = co_await connector.Connect(Endpoint::Ipv4Loopback(7001));
+  EXPECT_TRUE(Says(connected.status(), "trust_anchors_pem")) << connected.status();
+  EXPECT_TRUE(absl::IsInvalidArgument(connected.status())) << connected.status();
+}
+
+TEST(QuicTls, OptionsThatCannotBeUsedAreNamed) {
+  InBothWorlds(BadOptions, Nobody, [](const Context&) {});
+}
+
+std::vector<std::string>* key_lines;
+
+TEST(QuicTls, KeysAreLoggedForThoseWhoAsk) {
+  std::vector<std::string> lines;
+  key_lines = &lines;
+  Context context = NewContext();
+  context.server.tls.key_log = [](std::string_view line) { key_lines->emplace_back(line); };
+  CheckEcho(testing::OnEpoll(EchoServer, EchoClient, context, Endpoint::Ipv4Loopback(0)));
+  for (std::string label : {"CLIENT_HANDSHAKE_TRAFFIC_SECRET ", "SERVER_HANDSHAKE_TRAFFIC_SECRET ",
+                            "CLIENT_TRAFFIC_SECRET_0 ", "SERVER_TRAFFIC_SECRET_0 "}) {
+    EXPECT_EQ(std::count_if(lines.begin(), lines.end(),
+                            [&](const std::string& line) { return line.starts_with(label); }),
+              1)
+        << label;
+  }
+}
+
+// --- Certificates that are replaced ---
+
+Task<uint64_t> ReadTag(Connection* connection) {
+  auto read = co_await connection->ReadMessage(kMax);
+  co_return read.ok() ? TagOf(*read) : 0;
+}
+
+Task<absl::Status> SendTag(const Place* place, Connection* connection, uint64_t tag) {
+  FrozenBatch batch;
+  batch.Add(Sample(place->runtime.buffers, tag, 10).frozen());
+  co_return co_await connection->SendBatch(&batch);
+}
+
+Task<void> ReloadingServer(Place place, Context* context) {
+  Listener listener = ListenAt(place, context);
+  auto first = co_await listener.Accept();
+  FAULTLINE_CHECK(first.ok()) << first.status();
+  context->received.push_back(co_await ReadTag(&*first));
+  TlsOptions bad = context->server.tls;
+  bad.private_key_pem = testing::kOtherPrivateKey;
+  EXPECT_TRUE(Says(listener.Reload(bad), "private_key_pem"));
+  TlsOptions other = bad;
+  other.certificate_chain_pem = testing::kOtherCertificate;
+  EXPECT_TRUE(listener.Reload(other).ok());
+  EXPECT_TRUE((co_await SendTag(&place, &*first, 9)).ok());
+  auto second = co_await listener.Accept();
+  FAULTLINE_CHECK(second.ok()) << second.status();
+  context->received.push_back(co_await ReadTag(&*second));
+  context->received.push_back(co_await ReadTag(&*first));
+  EXPECT_TRUE(first->Close().ok());
+  EXPECT_TRUE(second->Close().ok());
+}
+
+Task<void> TrustingClient(Place place, Context* context) {
+  Connector before(place.surroundings, place.runtime.buffers, context->client, {});
+  auto first = co_await before.Connect(context->address);
+  FAULTLINE_CHECK(first.ok()) << first.status();
+  EXPECT_TRUE((co_await SendTag(&place, &*first, 1)).ok());
+  EXPECT_EQ(co_await ReadTag(&*first), 9u);  // by now the certificate is another
+  context->client_end = (co_await before.Connect(context->address)).status();
+  context->client.tls.trust_anchors_pem = testing::kOtherCertificate;
+  context->client.tls.server_name = "other.test";
+  Connector after(place.surroundings, place.runtime.buffers, context->client, {});
+  auto second = co_await after.Connect(context->address);
+  FAULTLINE_CHECK(second.ok()) << second.status();
+  EXPECT_TRUE((co_await SendTag(&place, &*second, 2)).ok());
+  EXPECT_TRUE((co_await SendTag(&place, &*first, 3)).ok());
+  EXPECT_EQ(co_await ReadTag(&*first), 0u);
+}
+
+TEST(QuicTls, CertificatesAreReplacedUnderLiveSessions) {
+  InBothWorlds(ReloadingServer, TrustingClient, [](const Context& context) {
+    EXPECT_EQ(context.received, OneTo(3));
+    EXPECT_TRUE(absl::IsUnauthenticated(context.client_end)) << context.client_end;
+  });
+}
+
+// --- Retry ---
+
+TEST(QuicRetry, AnAddressIsProvenFirst) {
+  Context context = NewContext();
+  context.server.limits.retry = RetryPolicy::kAlways;
+  InBothWorlds(
+      EchoServer, EchoClient,
+      [](const Context& context) {
+        CheckEcho(context);
+        EXPECT_GE(context.counters.retries, 1u);
+        EXPECT_EQ(context.counters.sessions, 1u);
+      },
+      context);
+}
+
+TEST(QuicRetry, SurvivesLoss) {
+  Context context = NewContext();
+  context.server.limits.retry = RetryPolicy::kAlways;
+  context.client.transport.handshake_timeout = 60s;
+  context.server.transport.handshake_timeout = 60s;
+  testing::Weather weather;
+  weather.link.loss = {1, 10};
+  testing::UnderWeather(EchoServer, EchoClient, CheckEcho, context, weather, 25);
+}
+
+TEST(QuicRetry, IsNotAskedForWithoutLoad) {
+  InBothWorlds(EchoServer, EchoClient, [](const Context& context) {
+    CheckEcho(context);
+    EXPECT_EQ(context.counters.retries, 0u);
+  });
+}
+
+// --- Limits ---
+
+Task<void> HoldingServer(Place place, Context* context) {
+  Listener listener = ListenAt(place, context);
+  std::vector<Connection> held;
+  Clock* clock = place.runtime.clock;
+  MonotonicTime until = clock->Now() + 500ms;
+  for (;;) {
+    auto accepted = co_await Deadline(clock, until, listener.Accept());
+    if (!accepted.ok()) break;
+    held.push_back(*std::move(accepted));
+  }
+  context->counters = listener.counters();
+  context->count = held.size();
+}
+
+// Three connections, one after the other, all kept.
+Task<void> ThriceClient(Place place, Context* context) {
+  Connector connector(place.surroundings, place.runtime.buffers, context->client, {});
+  std::vector<Connection> held;
+  for (int i = 0; i < 3; ++i) {
+    auto connected = co_await connector.Connect(context->address);
+    if (!connected.ok()) context->client_end.Update(connected.status());
+    if (connected.ok()) held.push_back(*std::move(connected));
+  }
+  (void)co_await place.runtime.clock->SleepFor(600ms);
+}
+
+TEST(QuicLimits, SessionsAreBounded) {
+  Context context = NewContext();
+  context.server.limits.max_sessions = 2;
+  InBothWorlds(
+      HoldingServer, ThriceClient,
+      [](const Context& context) {
+        EXPECT_EQ(context.count, 2u);
+        EXPECT_EQ(context.counters.sessions, 2u);
+        EXPECT_GE(context.counters.refusals, 1u);
+        EXPECT_EQ(ErrnoOf(context.client_end), ECONNREFUSED) << context.client_end;
+        EXPECT_TRUE(Says(context.client_end, "max_sessions")) << context.client_end;
+      },
+      context);
+}
+
+// A server that accepts nobody: sessions that wait for it count as handshakes.
+Task<void> LazyServer(Place place, Context* context) {
+  Listener listener = ListenAt(place, context);
+  (void)co_await place.runtime.clock->SleepFor(500ms);
+  context->counters = listener.counters();
+}
+
+TEST(QuicLimits, HandshakesAreBounded) {
+  Context context = NewContext();
+  context.server.limits.max_handshakes = 2;
+  InBothWorlds(
+      LazyServer, ThriceClient,
+      [](const Context& context) {
+        EXPECT_EQ(context.counters.sessions, 2u);
+        EXPECT_EQ(ErrnoOf(context.client_end), ECONNREFUSED) << context.client_end;
+        EXPECT_TRUE(Says(context.client_end, "max_handshakes")) << context.client_end;
+      },
+      context);
+}
+
+// Opens sessions without streams: handshakes that never become connections.
+Task<void> StallingClient(Place place, Context* context) {
+  auto hub =
+      Hub::Start(place.surroundings, Hub::Role::kClient, Endpoint::Ipv4Any(0), context->client);
+  FAULTLINE_CHECK(hub.ok()) << hub.status();
+  std::vector<SessionHandle> stalled;
+  for (int i = 0; i < 5; ++i) {
+    auto session = (*hub)->Connect(context->address);
+    FAULTLINE_CHECK(session.ok()) << session.status();
+    stalled.emplace_back(hub->Again(), *std::move(session));
+    EXPECT_TRUE((co_await stalled.back().Settled()).ok());
+  }
+  Connector connector(place.surroundings, place.runtime.buffers, context->client, {});
+  auto connected = co_await connector.Connect(context->address);
+  EXPECT_TRUE(connected.ok()) << connected.status();
+  FrozenBatch batch;
+  batch.Add(Sample(place.runtime.buffers, 7, 10).frozen());
+  context->sent = co_await connected->SendBatch(&batch);
+  auto stream = co_await stalled.front().AcceptStream();  // until the server has enough of it
+  context->client_end = stream.status();
+}
+
+Task<void> OneMessageServer(Place place, Context* context) {
+  Listener listener = ListenAt(place, context);
+  auto accepted = co_await listener.Accept();
+  FAULTLINE_CHECK(accepted.ok()) << accepted.status();
+  auto read = co_await accepted->ReadMessage(kMax);
+  context->server_end = read.status();
+  if (read.ok()) context->received.push_back(TagOf(*read));
+  (void)co_await place.runtime.clock->SleepFor(1s);
+  context->counters = listener.counters();
+}
+
+TEST(QuicLimits, StalledHandshakesHoldNobodyUpAndAreEvicted) {
+  Context context = NewContext();
+  context.server.transport.handshake_timeout = 300ms;
+  InBothWorlds(
+      OneMessageServer, StallingClient,
+      [](const Context& context) {
+        EXPECT_TRUE(context.server_end.ok()) << context.server_end;
+        EXPECT_EQ(context.received, std::vector<uint64_t>{7});
+        EXPECT_EQ(CloseCodeOf(context.client_end), CloseCode::kNoStream) << context.client_end;
+        EXPECT_TRUE(Says(context.client_end, "handshake_timeout")) << context.client_end;
+      },
+      context);
+}
+
+TEST(QuicLimits, UnderLoadAddressesAreProvenFirst) {
+  Context context = NewContext();
+  context.server.limits.retry_above_handshakes = 3;
+  context.server.transport.handshake_timeout = 300ms;
+  InBothWorlds(
+      OneMessageServer, StallingClient,
+      [](const Context& context) {
+        EXPECT_EQ(context.received, std::vector<uint64_t>{7});
+        EXPECT_EQ(context.counters.sessions, 6u);
+        EXPECT_EQ(context.counters.retries, 3u);  // the 4th and 5th that stall, and the last
+      },
+      context);
+}
+
+// --- Streams for other users ---
+
+Task<absl::Status> EchoStream(Stream* stream) {
+  std::vector<std::byte> buffer(5000);
+  for (;;) {
+    auto got = co_await stream->Read(buffer);
+    if (!got.ok()) co_return got.status();
+    if (*got == 0) co_return stream->ShutdownWrite();
+    std::span<const std::byte> left(buffer.data(), *got);
+    while (!left.empty()) {
+      auto written = co_await stream->Write(left);
+      if (!written.ok()) co_return written.status();
+      left = left.subspan(*written);
+    }
+  }
+}
+
+Task<void> EchoAndClose(std::unique_ptr<Stream> stream) {
+  EXPECT_TRUE((co_await EchoStream(stream.get())).ok());
+  EXPECT_TRUE(stream->Close().ok());
+}
+
+Task<void> StreamServer(Place place, Context* context) {
+  auto hub = Hub::Start(place.surroundings, Hub::Role::kServer, context->listen, context->server);
+  FAULTLINE_CHECK(hub.ok()) << hub.status();
+  if (context->address == Endpoint()) context->address = (*hub)->local_address();
+  auto ready = co_await (*hub)->Accept();
+  FAULTLINE_CHECK(ready.ok()) << ready.status();
+  SessionHandle session(hub->Again(), *std::move(ready));
+  Scope scope(co_await ThisTask());
+  for (;;) {
+    auto stream = co_await session.AcceptStream();
+    if (!stream.ok()) {
+      context->server_end = stream.status();
+      break;
+    }
+    ++context->count;
+    scope.Spawn(EchoAndClose(*std::move(stream)));
+  }
+  co_await scope.Join();
+  (*hub)->StopAccepting();
+}
+
+Task<void> OneStream(SessionHandle* session, size_t size, size_t* echoed) {
+  auto stream = session->OpenStream();
+  FAULTLINE_CHECK(stream.ok()) << stream.status();
+  std::vector<std::byte> out(size, std::byte{42});
+  std::span<const std::byte> left(out);
+  std::vector<std::byte> in(5000);
+  while (!left.empty()) {
+    auto written = co_await (*stream)->Write(left);
+    FAULTLINE_CHECK(written.ok()) << written.status();
+    left = left.subspan(*written);
+  }
+  EXPECT_TRUE((*stream)->ShutdownWrite().ok());
+  for (;;) {
+    auto got = co_await (*stream)->Read(in);
+    EXPECT_TRUE(got.ok()) << got.status();
+    if (!got.ok() || *got == 0) break;
+    *echoed += *got;
+  }
+  EXPECT_TRUE((*stream)->Close().ok());
+}
+
+constexpr size_t kStreams = 8;
+
+Task<void> StreamClient(Place place, Context* context) {
+  auto hub =
+      Hub::Start(place.surroundings, Hub::Role::kClient, Endpoint::Ipv4Any(0), context->client);
+  FAULTLINE_CHECK(hub.ok()) << hub.status();
+  auto begun = (*hub)->Connect(context->address);
+  SessionHandle session(hub->Again(), *std::move(begun));
+  EXPECT_TRUE((co_await session.Settled()).ok());
+  std::vector<size_t> echoed(kStreams);
+  Scope scope(co_await ThisTask());
+  for (size_t i = 0; i < kStreams; ++i) {
+    scope.Spawn(OneStream(&session, 1000 * (i + 1) * (i + 1), &echoed[i]));
+  }
+  co_await scope.Join();
+  for (size_t i = 0; i < kStreams; ++i) EXPECT_EQ(echoed[i], 1000 * (i + 1) * (i + 1));
+  session.Close();
+}
+
+TEST(QuicStreams, ManyStreamsShareASession) {
+  Context context = NewContext();
+  context.server.transport.max_peer_streams = kStreams;
+  InBothWorlds(
+      StreamServer, StreamClient,
+      [](const Context& context) {
+        EXPECT_EQ(context.count, kStreams);
+        EXPECT_EQ(CloseCodeOf(context.server_end), CloseCode::kDone) << context.server_end;
+      },
+      context);
+}
+
+Task<void> GreedyClient(Place place, Context* context) {
+  auto hub =
+      Hub::Start(place.surroundings, Hub::Role::kClient, Endpoint::Ipv4Any(0), context->client);
+  FAULTLINE_CHECK(hub.ok()) << hub.status();
+  auto begun = (*hub)->Connect(context->address);
+  SessionHandle session(hub->Again(), *std::move(begun));
+  EXPECT_TRUE((co_await session.Settled()).ok());
+  std::vector<std::unique_ptr<Stream>> held;
+  for (;;) {
+    auto stream = session.OpenStream();
+    context->client_end = stream.status();
+    if (!stream.ok()) break;
+    held.push_back(*std::move(stream));
+  }
+  context->answers.push_back(held.size());
+  held.clear();
+  session.Abort();
+}
+
+TEST(QuicStreams, StreamsAreBoundedByThePeer) {
+  Context context = NewContext();
+  context.server.transport.max_peer_streams = 3;
+  InBothWorlds(
+      StreamServer, GreedyClient,
+      [](const Context& context) {
+        EXPECT_EQ(context.answers, std::vector<uint64_t>{3});
+        EXPECT_TRUE(absl::IsResourceExhausted(context.client_end)) << context.client_end;
+        EXPECT_TRUE(Says(context.client_end, "max_peer_streams")) << context.client_end;
+        EXPECT_EQ(CloseCodeOf(context.server_end), CloseCode::kAborted) << context.server_end;
+      },
+      context);
+}
+
+// --- A peer that does not read ---
+
+Task<void> MuteServer(Place place, Context* context) {
+  Listener listener = ListenAt(place, context);
+  auto accepted = co_await listener.Accept();
+  FAULTLINE_CHECK(accepted.ok()) << accepted.status();
+  (void)co_await place.runtime.clock->SleepFor(2s);
+}
+
+// Writes until nothing is taken for a second.
+Task<void> StuffingClient(Place place, Context* context) {
+  auto hub =
+      Hub::Start(place.surroundings, Hub::Role::kClient, Endpoint::Ipv4Any(0), context->client);
+  FAULTLINE_CHECK(hub.ok()) << hub.status();
+  while (context->address == Endpoint()) (void)co_await place.runtime.clock->SleepFor(1ms);
+  SessionHandle session(hub->Again(), *(*hub)->Connect(context->address));
+  EXPECT_TRUE((co_await session.Settled()).ok());
+  auto stream = session.OpenStream();
+  FAULTLINE_CHECK(stream.ok()) << stream.status();
+  std::vector<std::byte> bytes(10'000);
+  struct Once {
+    static Task<absl::StatusOr<size_t>> Write(Stream* stream, std::span<const std::byte> bytes) {
+      co_return co_await stream->Write(bytes);
+    }
+  };
+  Clock* clock = place.runtime.clock;
+  for (;;) {
+    auto taken = co_await Deadline(clock, clock->Now() + 1s, Once::Write(stream->get(), bytes));
+    context->client_end = taken.status();
+    if (!taken.ok()) break;
+    context->count += *taken;
+  }
+  session.Abort();
+}
+
+TEST(QuicLimits, WhatAMutePeerCostsIsBounded) {
+  Context context = NewContext();
+  context.client.transport.send_buffer_bytes = 50'000;
+  context.server.transport.stream_window_bytes = 30'000;
+  context.server.transport.session_window_bytes = 1'000'000;
+  InBothWorlds(
+      MuteServer, StuffingClient,
+      [](const Context& context) {
+        EXPECT_TRUE(absl::IsDeadlineExceeded(context.client_end)) << context.client_end;
+        EXPECT_LE(context.count, 80'000u);
+        EXPECT_GE(context.count, 65'000u);  // a write waits for a quarter of the buffer
+      },
+      context);
+}
+
+}  // namespace
+}  // namespace faultline::quic

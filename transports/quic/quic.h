@@ -1,0 +1,226 @@
+// Messages over QUIC: one bidirectional stream a peer.
+//
+//   quic::Connector connector({.scope = &scope, .clock = clock, .network = network,
+//                              .entropy = entropy}, pool, options);
+//   absl::StatusOr<quic::Connection> connected = co_await connector.Connect(peer);
+//   auto [reader, writer] = std::move(*connected).Split();
+//
+// The contract of the five types is told in transports/message/concepts.h. The client opens the
+// stream; a server hands a connection out when the stream is there, so a client that stalls in the
+// handshake, or after it, holds nobody up.
+//
+// When writing was finished and reading has come to a clean end the conversation is over, and the
+// session is closed with `kDone` as soon as everything is acknowledged. A connection that is
+// destroyed before, both halves of it, is aborted.
+#ifndef FAULTLINE_TRANSPORTS_QUIC_QUIC_H_
+#define FAULTLINE_TRANSPORTS_QUIC_QUIC_H_
+
+#include <sys/uio.h>
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "runtime/endpoint.h"
+#include "runtime/frozen.h"
+#include "runtime/task.h"
+#include "transports/message/concepts.h"
+#include "transports/message/frame_reader.h"
+#include "transports/message/frame_writer.h"
+#include "transports/message/message.h"
+#include "transports/quic/hub.h"
+#include "transports/quic/options.h"
+#include "transports/quic/stream.h"
+
+namespace faultline::quic {
+
+struct ConnectionOptions {
+  message::FrameReaderOptions reader{};
+  // Planted bugs; null but in the replay program. Outlives the connection.
+  const message::TransportBugs* bugs = nullptr;
+};
+
+namespace internal {
+
+// The session and the stream of two halves. Closes the session when both directions have ended.
+class SharedSession {
+ public:
+  SharedSession(SessionHandle session, std::unique_ptr<Stream> stream)
+      : session_(std::move(session)), stream_(std::move(stream)) {}
+
+  SessionHandle* session() { return &session_; }
+
+  ReadOp ReadVector(std::span<const iovec> buffers) { return stream_->ReadVector(buffers); }
+  WriteOp WriteVector(std::span<const iovec> buffers) { return stream_->WriteVector(buffers); }
+  absl::Status ShutdownWrite();
+  void OnCleanEnd();
+  absl::Status Close();
+  void Abort();
+
+ private:
+  void CloseIfOver();
+
+  SessionHandle session_;
+  const std::unique_ptr<Stream> stream_;
+  bool write_finished_ = false;
+  bool read_ended_ = false;
+};
+
+}  // namespace internal
+
+// The reading half. Destroying it does not end the other half.
+class Reader {
+ public:
+  Task<absl::StatusOr<message::Message>> ReadMessage(size_t max_message_size) {
+    return frames_.ReadMessage(max_message_size);
+  }
+  std::optional<absl::StatusOr<message::Message>> TryNext(size_t max_message_size) {
+    return frames_.TryNext(max_message_size);
+  }
+  // See FrameReader.
+  message::MessageView TryNextView(size_t max_message_size) {
+    return frames_.TryNextView(max_message_size);
+  }
+
+  // CONNECTION_CLOSE, now: the other half ends too.
+  void Abort() { shared_->Abort(); }
+
+ private:
+  friend class Connection;
+  Reader(std::shared_ptr<internal::SharedSession> shared, BufferPool* pool,
+         const ConnectionOptions& options)
+      : shared_(std::move(shared)), frames_(shared_.get(), pool, options.reader, options.bugs) {}
+
+  std::shared_ptr<internal::SharedSession> shared_;  // the two halves live in different tasks
+  message::FrameReader<internal::SharedSession> frames_;
+};
+
+// The writing half. Destroying it without `FinishWrites` leaves the peer without an end until the
+// other half goes as well.
+class Writer {
+ public:
+  Task<absl::Status> SendBatch(FrozenBatch* batch) { return frames_.SendBatch(batch); }
+  absl::Status FinishWrites() { return frames_.FinishWrites(); }
+
+  // CONNECTION_CLOSE, now: the other half ends too.
+  void Abort() { shared_->Abort(); }
+
+ private:
+  friend class Connection;
+  Writer(std::shared_ptr<internal::SharedSession> shared, const ConnectionOptions& options)
+      : shared_(std::move(shared)), frames_(shared_.get(), options.bugs) {}
+
+  std::shared_ptr<internal::SharedSession> shared_;  // the two halves live in different tasks
+  message::FrameWriter<internal::SharedSession> frames_;
+};
+
+class Connection {
+ public:
+  using Reader = quic::Reader;
+  using Writer = quic::Writer;
+
+  // `pool` outlives the connection; `stream` is the session's only one.
+  Connection(SessionHandle session, std::unique_ptr<Stream> stream, BufferPool* pool,
+             const ConnectionOptions& options);
+
+  // The halves, to be moved into tasks of their own.
+  std::pair<Reader, Writer> Split() &&;
+  // Two halves of one connection make it whole again; messages that were read ahead stay in it.
+  static Connection Reunite(Reader reader, Writer writer);
+
+  Task<absl::StatusOr<message::Message>> ReadMessage(size_t max_message_size) {
+    return reader_.ReadMessage(max_message_size);
+  }
+  Task<absl::Status> SendBatch(FrozenBatch* batch) { return writer_.SendBatch(batch); }
+
+  Endpoint local_address() const { return session()->local_address(); }
+  Endpoint peer_address() const { return session()->peer_address(); }
+  SessionDetails details() const { return session()->details(); }
+
+  // No read or send is pending. What was sent is still delivered, within `close_grace`.
+  absl::Status Close() { return reader_.shared_->Close(); }
+  void Abort() { reader_.shared_->Abort(); }
+
+ private:
+  Connection(std::shared_ptr<internal::SharedSession> shared, BufferPool* pool,
+             const ConnectionOptions& options);
+  Connection(Reader reader, Writer writer)
+      : reader_(std::move(reader)), writer_(std::move(writer)) {}
+
+  SessionHandle* session() const { return reader_.shared_->session(); }
+
+  Reader reader_;
+  Writer writer_;
+};
+
+class Listener {
+ public:
+  using Connection = quic::Connection;
+
+  // What `surroundings` name outlives the listener and its connections, as does `pool`. One stream
+  // a session is allowed, whatever `options` say. Errors: those of `Network::Bind`; InvalidArgument
+  // for TLS options, named.
+  static absl::StatusOr<Listener> Listen(const Surroundings& surroundings, BufferPool* pool,
+                                         const Endpoint& local, const Options& options,
+                                         const ConnectionOptions& connection);
+  Listener(Listener&&) noexcept = default;
+  Listener& operator=(Listener&&) noexcept = default;
+  // Closes.
+  ~Listener();
+
+  // One at a time. Errors: Cancelled; FailedPrecondition after `Close`. Handshakes that fail are
+  // not told of: `counters` count them.
+  Task<absl::StatusOr<Connection>> Accept();
+
+  // See `Hub::Load`.
+  absl::Status Reload(const TlsOptions& tls) { return hub_->Load(tls); }
+
+  Endpoint local_address() const { return hub_->local_address(); }
+  // No accept is pending. Connections that were accepted go on; the socket closes with the last.
+  absl::Status Close();
+  const HubCounters& counters() const { return hub_->counters(); }
+
+ private:
+  Listener(Hub::Use hub, BufferPool* pool, const ConnectionOptions& connection)
+      : hub_(std::move(hub)), pool_(pool), connection_(connection) {}
+
+  Hub::Use hub_;
+  BufferPool* pool_;
+  ConnectionOptions connection_;
+};
+
+class Connector {
+ public:
+  using Connection = quic::Connection;
+
+  // What `surroundings` name outlives the connector and its connections, as does `pool`.
+  Connector(const Surroundings& surroundings, BufferPool* pool, const Options& options,
+            const ConnectionOptions& connection)
+      : surroundings_(surroundings), pool_(pool), options_(options), connection_(connection) {}
+
+  // All connections of one address family share a socket. Gives up after `handshake_timeout`.
+  // Errors: ETIMEDOUT, ECONNREFUSED, Unauthenticated and the like (errors.h); InvalidArgument for
+  // TLS options, named; those of `Network::Bind`; Cancelled.
+  Task<absl::StatusOr<Connection>> Connect(Endpoint peer);
+
+ private:
+  absl::StatusOr<Hub::Use> HubFor(const Endpoint& peer);
+
+  Surroundings surroundings_;
+  BufferPool* pool_;
+  Options options_;
+  ConnectionOptions connection_;
+  std::optional<Hub::Use> ipv4_;
+  std::optional<Hub::Use> ipv6_;
+};
+
+static_assert(message::Reader<Reader> && message::Writer<Writer>);
+static_assert(message::Connection<Connection>);
+static_assert(message::Listener<Listener> && message::Connector<Connector>);
+
+}  // namespace faultline::quic
+
+#endif  // FAULTLINE_TRANSPORTS_QUIC_QUIC_H_

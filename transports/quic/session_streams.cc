@@ -1,0 +1,188 @@
+// The streams of a session, and its packets.
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "runtime/errors.h"
+#include "transports/quic/address.h"
+#include "transports/quic/session.h"
+
+namespace faultline::quic {
+namespace {
+
+constexpr size_t kPieces = 4;  // blocks of a stream that one packet may take from
+
+}  // namespace
+
+// --- Streams ---
+
+absl::StatusOr<StreamState*> Session::OpenStream() {
+  if (connection_ == nullptr) return end_;
+  engine::Entered entered(context_.environment);
+  int64_t id = -1;
+  int error = ngtcp2_conn_open_bidi_stream(connection_.get(), &id, nullptr);
+  if (error == NGTCP2_ERR_STREAM_ID_BLOCKED) {
+    return absl::ResourceExhaustedError("quic: the peer's max_peer_streams are open");
+  }
+  if (error != 0) return EngineStatus(error, "open a stream");
+  StreamState* stream = AddStream(id);
+  stream->Announce();
+  Wake();
+  return stream;
+}
+
+StreamState* Session::AddStream(int64_t id) {
+  auto made = std::make_unique<StreamState>(static_cast<StreamHost*>(this), id,
+                                            context_.options->transport.send_buffer_bytes);
+  StreamState* stream = made.get();
+  streams_.emplace(id, std::move(made));
+  return stream;
+}
+
+StreamState* Session::FindStream(int64_t id) {
+  auto found = streams_.find(id);
+  return found == streams_.end() ? nullptr : found->second.get();
+}
+
+void Session::OnPeerStream(int64_t id) { arrived_.push_back(AddStream(id)); }
+
+StreamState* Session::NextStream() {
+  if (arrived_.empty()) return nullptr;
+  StreamState* stream = arrived_.front();
+  arrived_.pop_front();
+  if (arrived_.empty() && connection_ != nullptr) stream_arrived_.Reset();
+  return stream;
+}
+
+void Session::OnStreamForgotten(int64_t id) {
+  StreamState* stream = FindStream(id);
+  if (stream == nullptr) return;
+  stream->OnForgotten();
+  if (ngtcp2_conn_is_local_stream(connection_.get(), id) == 0) {
+    ngtcp2_conn_extend_max_streams_bidi(connection_.get(), 1);
+  }
+  if (stream->shut()) streams_.erase(id);
+}
+
+void Session::Release(StreamState* stream) {
+  stream->Shut();
+  if (stream->forgotten()) {
+    std::erase(arrived_, stream);
+    streams_.erase(stream->id());
+  }
+}
+
+void Session::OnRead(int64_t stream, size_t bytes) {
+  if (connection_ == nullptr || bytes == 0) return;
+  (void)ngtcp2_conn_extend_max_stream_offset(connection_.get(), stream, bytes);
+  ngtcp2_conn_extend_max_offset(connection_.get(), bytes);
+  Wake();
+}
+
+void Session::ResetStream(int64_t stream) {
+  if (connection_ == nullptr) return;
+  engine::Entered entered(context_.environment);
+  (void)ngtcp2_conn_shutdown_stream(connection_.get(), stream,
+                                    static_cast<uint64_t>(CloseCode::kAborted));
+  Wake();
+}
+
+void Session::StopReading(int64_t stream) {
+  if (connection_ == nullptr) return;
+  engine::Entered entered(context_.environment);
+  (void)ngtcp2_conn_shutdown_stream_read(connection_.get(), stream,
+                                         static_cast<uint64_t>(CloseCode::kAborted));
+  Wake();
+}
+
+// --- Packets ---
+
+size_t Session::burst_bytes() const {
+  if (connection_ == nullptr) return kPacketMax;
+  return std::max(ngtcp2_conn_get_send_quantum(connection_.get()), kPacketMax);
+}
+
+size_t Session::WritePacket(std::span<std::byte> room, Endpoint* to) {
+  if (connection_ == nullptr) return TakeClosePacket(room, to);
+  engine::Entered entered(context_.environment);
+  ngtcp2_path_storage path;
+  ngtcp2_path_storage_zero(&path);
+  for (bool blocked = false;;) {
+    StreamState* stream = blocked ? nullptr : PickStream();
+    ngtcp2_ssize size = WriteOnce(stream, room, &path);
+    if (size >= 0) {
+      if (size > 0) *to = ToEndpoint(path.path.remote);
+      return static_cast<size_t>(size);
+    }
+    switch (size) {
+      case NGTCP2_ERR_WRITE_MORE:
+        continue;
+      case NGTCP2_ERR_STREAM_DATA_BLOCKED:
+        blocked = true;
+        continue;
+      case NGTCP2_ERR_STREAM_SHUT_WR:
+      case NGTCP2_ERR_STREAM_NOT_FOUND:
+        stream->OnRefused();
+        continue;
+      default:
+        CloseWithEngineError(static_cast<int>(size), "writing a packet");
+        return TakeClosePacket(room, to);
+    }
+  }
+}
+
+// One call of ngtcp2: the whole packet, or (WRITE_MORE) a frame of it.
+ngtcp2_ssize Session::WriteOnce(StreamState* stream, std::span<std::byte> room,
+                                ngtcp2_path_storage* path) {
+  std::array<iovec, kPieces> pieces;
+  StreamState::Piece piece;
+  if (stream != nullptr) piece = stream->NextPiece(pieces);
+  std::array<ngtcp2_vec, kPieces> bytes;
+  for (size_t i = 0; i < piece.bytes.size(); ++i) {
+    bytes[i] = {static_cast<uint8_t*>(piece.bytes[i].iov_base), piece.bytes[i].iov_len};
+  }
+  uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_NONE;
+  if (stream != nullptr) flags |= NGTCP2_WRITE_STREAM_FLAG_MORE;
+  if (piece.last) flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
+  ngtcp2_pkt_info info{};
+  ngtcp2_ssize taken = -1;
+  ngtcp2_ssize size = ngtcp2_conn_writev_stream(
+      connection_.get(), &path->path, &info, reinterpret_cast<uint8_t*>(room.data()), kPacketMax,
+      &taken, flags, stream == nullptr ? -1 : stream->id(), bytes.data(), piece.bytes.size(),
+      Timestamp());
+  if (stream != nullptr && taken >= 0) {
+    stream->OnSent(static_cast<size_t>(taken), piece.last);
+    last_sent_ = stream->id();
+  }
+  return size;
+}
+
+// In turn, among those with something to send and credit for it; null if there is none.
+StreamState* Session::PickStream() {
+  if (!handshake_done_) return nullptr;
+  auto may_send = [this](const StreamState& stream) {
+    if (!stream.HasToSend()) return false;
+    if (!stream.HasBytesToSend()) return true;
+    return ngtcp2_conn_get_max_data_left(connection_.get()) > 0 &&
+           ngtcp2_conn_get_max_stream_data_left(connection_.get(), stream.id()) > 0;
+  };
+  for (auto at = streams_.upper_bound(last_sent_); at != streams_.end(); ++at) {
+    if (may_send(*at->second)) return at->second.get();
+  }
+  for (auto& [id, stream] : streams_) {
+    if (id > last_sent_) break;
+    if (may_send(*stream)) return stream.get();
+  }
+  return nullptr;
+}
+
+size_t Session::TakeClosePacket(std::span<std::byte> room, Endpoint* to) {
+  if (!close_due_) return 0;
+  close_due_ = false;
+  std::memcpy(room.data(), close_packet_.data(), close_packet_.size());
+  *to = peer_;
+  return close_packet_.size();
+}
+
+}  // namespace faultline::quic
