@@ -9,6 +9,8 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -20,6 +22,7 @@
 #include "transports/any/open.h"
 #include "transports/message/frame_error.h"
 #include "transports/testing/samples.h"
+#include "transports/tls/certificate.h"
 
 namespace faultline::any {
 namespace {
@@ -33,6 +36,7 @@ constexpr uint64_t kMessages = 50;
 
 struct Outcome {
   Url url;
+  std::string roots{};  // of the server, once it is there
   bool served = false;
   std::vector<uint64_t> echoes{};
   absl::Status end = absl::UnknownError("not yet");
@@ -54,9 +58,22 @@ Task<void> Echo(Connection connection) {
   EXPECT_TRUE(writer.FinishWrites().ok());
 }
 
+std::unique_ptr<Security> MakeIdentity(const Runtime& runtime, Outcome* outcome) {
+  std::string name = "unix";
+  if (outcome->url.address.is_ip()) name = IpText(outcome->url.address);
+  absl::StatusOr<tls::Identity> identity =
+      tls::SelfSigned({runtime.entropy, runtime.clock}, {.names = {name}});
+  EXPECT_TRUE(identity.ok()) << identity.status();
+  outcome->roots = identity->certificate_chain_pem;
+  return *Security::Create(runtime, {.identity = *identity});
+}
+
 Task<void> Serve(Runtime runtime, Outcome* outcome) {
   Scope scope(co_await ThisTask());
-  absl::StatusOr<Listener> listener = Listen({runtime, &scope}, outcome->url, {});
+  const std::unique_ptr<Security> security = MakeIdentity(runtime, outcome);
+  Options options;
+  options.security = security.get();
+  absl::StatusOr<Listener> listener = Listen({runtime, &scope}, outcome->url, options);
   EXPECT_TRUE(listener.ok()) << listener.status();
   if (!listener.ok()) co_return;
   if (outcome->url.address.is_ip())
@@ -66,7 +83,9 @@ Task<void> Serve(Runtime runtime, Outcome* outcome) {
   EXPECT_TRUE(connection.ok()) << connection.status();
   if (connection.ok()) co_await Echo(*std::move(connection));
   EXPECT_TRUE(listener->Close().ok());
+  scope.RequestStop();
   co_await scope.Join();
+  co_await security->Drain();
 }
 
 Task<void> Send(Writer* writer, BufferPool* pool) {
@@ -79,7 +98,11 @@ Task<void> Send(Writer* writer, BufferPool* pool) {
 Task<void> Ask(Runtime runtime, Outcome* outcome) {
   while (!outcome->served) (void)co_await runtime.clock->SleepFor(1ms);
   Scope scope(co_await ThisTask());
-  absl::StatusOr<Connector> connector = MakeConnector({runtime, &scope}, outcome->url, {});
+  const std::unique_ptr<Security> security =
+      *Security::Create(runtime, {.roots_pem = outcome->roots});
+  Options options;
+  options.security = security.get();
+  absl::StatusOr<Connector> connector = MakeConnector({runtime, &scope}, outcome->url, options);
   EXPECT_TRUE(connector.ok()) << connector.status();
   if (!connector.ok()) co_return;
   absl::StatusOr<Connection> connection = co_await connector->Connect(outcome->url.address);
@@ -94,7 +117,9 @@ Task<void> Ask(Runtime runtime, Outcome* outcome) {
     if (!message.ok()) break;
     outcome->echoes.push_back(TagOf(*message));
   }
+  scope.RequestStop();
   co_await scope.Join();
+  co_await security->Drain();
 }
 
 void Check(const Outcome& outcome) {
@@ -149,8 +174,9 @@ TEST_P(Transports, CarryMessagesOverLoopback) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Any, Transports,
-                         ::testing::Values("tcp://127.0.0.1:0", "ws://127.0.0.1:0/bus",
-                                           "unix:///run/any.sock"));
+                         ::testing::Values("tcp://127.0.0.1:0", "tls://127.0.0.1:0",
+                                           "ws://127.0.0.1:0/bus", "wss://127.0.0.1:0/bus",
+                                           "quic://127.0.0.1:0", "unix:///run/any.sock"));
 
 // --- Errors pass through ---
 
@@ -172,18 +198,18 @@ TEST(Any, ErrorsKeepTheirErrno) {
   EXPECT_EQ(ErrnoOf(status), ECONNREFUSED) << status;
 }
 
-Task<void> OpenWhatIsNotThere(Runtime runtime) {
+Task<void> OpenWithoutCertificates(Runtime runtime) {
   Scope scope(co_await ThisTask());
   const Url url = *ParseUrl("quic://10.1.0.1:9");
-  EXPECT_TRUE(absl::IsUnimplemented(Listen({runtime, &scope}, url, {}).status()));
-  EXPECT_TRUE(absl::IsUnimplemented(MakeConnector({runtime, &scope}, url, {}).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(Listen({runtime, &scope}, url, {}).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(MakeConnector({runtime, &scope}, url, {}).status()));
   co_await scope.Join();
 }
 
-TEST(Any, SaysWhichTransportThereIsNot) {
+TEST(Any, WithoutCertificatesThereIsNoTls) {
   sim::World world({.seed = 1});
   world.AddHost({.name = "host"})->Boot([](const Runtime& runtime) {
-    return OpenWhatIsNotThere(runtime);
+    return OpenWithoutCertificates(runtime);
   });
   EXPECT_TRUE(world.Run({.until = 60s}).passed());
 }

@@ -12,6 +12,7 @@
 #include "runtime/runtime.h"
 #include "runtime/scope.h"
 #include "transports/any/any.h"
+#include "transports/any/security.h"
 #include "transports/any/url.h"
 #include "transports/message/bugs.h"
 #include "transports/message/frame_reader.h"
@@ -30,14 +31,17 @@ struct Options {
   ListenOptions listen{};
   ConnectOptions connect{};
   message::FrameReaderOptions reader{};
-  // Planted bugs of the framing over streams; null but in the replay program.
+  // For tls://, wss:// and quic://; not owned.
+  Security* security = nullptr;
+  // Planted bugs of the framing; null but in the replay program.
   const message::TransportBugs* bugs = nullptr;
 };
 
-// Errors: those of the transport; Unimplemented, if this library has none for the scheme.
+// Errors: those of the transport; FailedPrecondition, if it needs a certificate and there is none.
 absl::StatusOr<Listener> Listen(const Environment& environment, const Url& url,
                                 const Options& options);
-// For any address of that transport; `url` says which, and what to ask for. Error: Unimplemented.
+// For any address of that transport; `url` says which, and what to ask for. Errors:
+// FailedPrecondition, if it has to know whom to trust and does not.
 absl::StatusOr<Connector> MakeConnector(const Environment& environment, const Url& url,
                                         const Options& options);
 
