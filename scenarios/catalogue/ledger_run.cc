@@ -27,10 +27,19 @@ sim::WorldConfig LedgerWorld() {
 
 std::string Text(std::string_view text) { return std::string(text); }
 
+bool IsWebSocket(any::Scheme scheme) {
+  return scheme == any::Scheme::kWebSocket || scheme == any::Scheme::kSecureWebSocket;
+}
+
+bool NeedsCertificates(any::Scheme scheme) {
+  return scheme == any::Scheme::kTls || scheme == any::Scheme::kSecureWebSocket ||
+         scheme == any::Scheme::kQuic;
+}
+
 }  // namespace
 
 void AddLedgerChoices(uint32_t replicas, harness::ScenarioInfo* info) {
-  info->transports = {"tcp", "ws"};
+  info->transports = {"tcp", "tls", "ws", "wss", "quic"};
   for (const auto& bug : ledger::LedgerBugCatalog()) {
     if (replicas < bug.min_replicas) continue;
     info->bugs.push_back({Text(bug.name), Text(bug.what), Text(bug.origin)});
@@ -51,6 +60,7 @@ LedgerRun::LedgerRun(const LedgerShape& shape, const harness::RunOptions& option
           [this] { return world()->now(); }, &findings_),
       meters_(shape.clients),
       done_(shape.clients),
+      identities_(shape.replicas),
       stage_(options, hooks, LedgerWorld()) {
   for (const std::string& bug : options.bugs) {
     const bool known = ledger::EnableBug(bug, &ledger_bugs_).ok() ||
@@ -173,15 +183,43 @@ bool LedgerRun::ClientsDone() const {
 
 any::Url LedgerRun::ClientUrl(uint32_t host) {
   const Endpoint address = world()->host(host)->Address(sim::Plane::kClient, kClientPort);
-  return {.scheme = transport_,
-          .address = address,
-          .path = transport_ == any::Scheme::kWebSocket ? "/ledger" : ""};
+  return {
+      .scheme = transport_, .address = address, .path = IsWebSocket(transport_) ? "/ledger" : ""};
 }
 
-any::Options LedgerRun::TransportOptions() const {
+any::Options LedgerRun::TransportOptions(any::Security* security) const {
   any::Options options;
+  options.security = security;
   options.bugs = &transport_bugs_;
   return options;
+}
+
+// A replica makes its certificate when it runs for the first time, and finds it again after a
+// crash, as on a disk.
+absl::StatusOr<std::unique_ptr<any::Security>> LedgerRun::SecurityOf(const Runtime& runtime,
+                                                                     ledger::ReplicaId id) {
+  std::optional<tls::Identity>& own = identities_[id];
+  if (!own.has_value()) {
+    const Endpoint address = world()->host(id)->Address(sim::Plane::kClient, kClientPort);
+    absl::StatusOr<tls::Identity> made =
+        tls::SelfSigned({runtime.entropy, runtime.clock}, {.names = {any::IpText(address)}});
+    if (!made.ok()) return made.status();
+    own = *std::move(made);
+  }
+  return any::Security::Create(runtime, {.identity = *own});
+}
+
+// Clients are given the primary's certificate once there is one.
+Task<std::unique_ptr<any::Security>> LedgerRun::ClientSecurity(Runtime runtime) {
+  while (NeedsCertificates(transport_) && !identities_[0].has_value()) {
+    (void)co_await runtime.clock->SleepFor(1ms);
+  }
+  any::SecurityOptions options;
+  if (identities_[0].has_value()) options.roots_pem = identities_[0]->certificate_chain_pem;
+  absl::StatusOr<std::unique_ptr<any::Security>> security =
+      any::Security::Create(runtime, std::move(options));
+  FAULTLINE_CHECK(security.ok()) << security.status();
+  co_return *std::move(security);
 }
 
 // As an init system would: a replica that cannot listen is started again.
@@ -191,12 +229,18 @@ Task<void> LedgerRun::ReplicaMain(Runtime runtime, ledger::ReplicaId id) {
   for (uint32_t i = 0; i < shape_.replicas; ++i) {
     config.peers.push_back(world()->host(i)->Address(sim::Plane::kReplica, kReplicaPort));
   }
+  std::unique_ptr<any::Security> security;
+  if (NeedsCertificates(transport_)) {
+    absl::StatusOr<std::unique_ptr<any::Security>> made = SecurityOf(runtime, id);
+    FAULTLINE_CHECK(made.ok()) << made.status();
+    security = *std::move(made);
+  }
   while (true) {
     ledger::Log log;
     const ledger::ReplicaParts parts{
         .log = &log, .observers = checkers_.observers(), .bugs = &ledger_bugs_};
     absl::StatusOr<ledger::ReplicaReport> ended = co_await ledger::RunReplicaAt(
-        config, config.peers[id], ClientUrl(id), runtime, parts, TransportOptions());
+        config, config.peers[id], ClientUrl(id), runtime, parts, TransportOptions(security.get()));
     if (ended.ok() || absl::IsInvalidArgument(ended.status())) {
       findings_.Add("runs", absl::StrCat("replica ", int{id},
                                          " ended by itself: ", ended.status().ToString()));
@@ -212,8 +256,9 @@ Task<void> LedgerRun::ClientMain(Runtime runtime, uint32_t index) {
   config.servers = {world()->host(0)->Address(sim::Plane::kClient, kClientPort)};
   const ledger::ClientParts parts{
       .observers = checkers_.observers(), .meter = meters_[index], .bugs = &ledger_bugs_};
+  const std::unique_ptr<any::Security> security = co_await ClientSecurity(runtime);
   absl::StatusOr<ledger::ClientReport> ended = co_await ledger::RunClientTo(
-      config, workload_, ClientUrl(0), runtime, parts, TransportOptions());
+      config, workload_, ClientUrl(0), runtime, parts, TransportOptions(security.get()));
   const absl::Status status = ended.ok() ? ended->status : ended.status();
   if (!status.ok() || ended->acknowledged != workload_.entries) {
     findings_.Add("runs", absl::StrCat("client ", index + 1, " ended with ",

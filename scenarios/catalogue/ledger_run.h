@@ -80,7 +80,10 @@ class LedgerRun {
   void CheckBound();
   bool ClientsDone() const;
   any::Url ClientUrl(uint32_t host);
-  any::Options TransportOptions() const;
+  any::Options TransportOptions(any::Security* security) const;
+  absl::StatusOr<std::unique_ptr<any::Security>> SecurityOf(const Runtime& runtime,
+                                                            ledger::ReplicaId id);
+  Task<std::unique_ptr<any::Security>> ClientSecurity(Runtime runtime);
   Task<void> ReplicaMain(Runtime runtime, ledger::ReplicaId id);
   Task<void> ClientMain(Runtime runtime, uint32_t index);
 
@@ -95,6 +98,7 @@ class LedgerRun {
   ledger::LedgerCheckers checkers_;
   std::vector<ledger::WorkloadMeter*> meters_;
   std::vector<bool> done_;
+  std::vector<std::optional<tls::Identity>> identities_;  // of the replicas, if the transport asks
   harness::Stage stage_;  // last: the world dies before its observers
 };
 
