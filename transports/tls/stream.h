@@ -52,7 +52,8 @@ class TlsStream final : public Stream {
 
   // No operation is pending. OK if the peer has answered; later input is dropped. The stream is
   // closed in any case. Errors: DeadlineExceeded, naming close_grace; DataLoss if the peer ended
-  // without an answer; those of the stream below; Cancelled: then it was reset.
+  // without an answer; those of the stream below; Cancelled. If something
+  // is still queued then, it is lost, and the connection is reset.
   Task<absl::Status> CloseOrderly();
 
   absl::Status ShutdownWrite() override;
