@@ -128,7 +128,7 @@ Task<void> ForeignVersions(Place place, Context* context) {
   for (uint32_t version : {0x1a2a3a4au, 0xff00001du, 0x709a50c4u}) {
     Bytes asked = LongHeader(version, 1200);
     (void)co_await socket->SendTo(&context->address, asked);
-    CheckVersionNegotiation(co_await ReceiveWithin(place.runtime.clock, socket.get(), 300ms));
+    CheckVersionNegotiation(co_await ReceiveWithin(place.runtime.clock, socket.get(), 10s));
   }
   // Too small to be answered: an answer might be used against somebody else.
   Bytes small = LongHeader(0x1a2a3a4a, 1199);
@@ -153,7 +153,7 @@ Task<void> ForgedToken(Place place, Context* context) {
   packet[61] = std::byte{0x44};  // length of the packet: 1137 bytes
   packet[62] = std::byte{0x71};
   (void)co_await socket->SendTo(&context->address, packet);
-  Bytes answer = co_await ReceiveWithin(place.runtime.clock, socket.get(), 300ms);
+  Bytes answer = co_await ReceiveWithin(place.runtime.clock, socket.get(), 10s);
   EXPECT_GT(answer.size(), 20u);  // CONNECTION_CLOSE, in a packet that is encrypted
   EXPECT_LT(answer.size(), 300u);
   co_await SendOne(place, context);
@@ -242,7 +242,7 @@ Task<void> LostClient(Place place, Context* context) {
   for (size_t size : {43u, 100u, 1200u}) {
     Bytes lost(size, std::byte{0x5a});
     (void)co_await socket->SendTo(&context->address, lost);
-    Bytes answer = co_await ReceiveWithin(place.runtime.clock, socket.get(), 300ms);
+    Bytes answer = co_await ReceiveWithin(place.runtime.clock, socket.get(), 10s);
     EXPECT_GE(answer.size(), 21u);
     EXPECT_LT(answer.size(),
               size);  // or two ends that know nothing would answer each other for ever

@@ -42,6 +42,7 @@ Task<void> HoldUntilStopped(Place place, Context* context) {
   Listener listener = ListenAt(place, context);
   auto accepted = co_await listener.Accept();
   FAULTLINE_CHECK(accepted.ok()) << accepted.status();
+  ++context->count;
   auto read = co_await accepted->ReadMessage(kMax);
   context->server_end = read.status();
   auto next = co_await listener.Accept();
@@ -50,7 +51,7 @@ Task<void> HoldUntilStopped(Place place, Context* context) {
 
 Task<void> StoppedServer(Place place, Context* context) {
   place.surroundings.scope->Spawn(HoldUntilStopped(place, context));
-  (void)co_await place.runtime.clock->SleepFor(200ms);
+  while (context->count == 0) (void)co_await place.runtime.clock->SleepFor(1ms);
   place.surroundings.scope->RequestStop();
 }
 

@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <tuple>
 #include <utility>
 
 #include "runtime/check.h"
+#include "runtime/combine.h"
 #include "runtime/epoll/loop.h"
 #include "runtime/scope.h"
 #include "sim/host.h"
@@ -116,6 +118,17 @@ Task<Connection> ConnectOne(Place place, Context* context) {
   auto connected = co_await connector.Connect(context->address);
   FAULTLINE_CHECK(connected.ok()) << connected.status();
   co_return *std::move(connected);
+}
+
+Task<void> UntilClientDone(Clock* clock, Context* context) {
+  while (!context->client_done && (co_await clock->SleepFor(1ms)).ok()) {
+  }
+}
+
+Task<absl::StatusOr<Connection>> AcceptUntilDone(Place place, Context* context,
+                                                 Listener* listener) {
+  auto raced = co_await Race(listener->Accept(), UntilClientDone(place.runtime.clock, context));
+  co_return std::move(std::get<0>(raced.results));
 }
 
 Task<absl::Status> ReadToEnd(Reader* reader, std::vector<uint64_t>* tags, size_t max) {

@@ -48,6 +48,7 @@ struct Context {
   absl::Status sent;  // by the client
   HubCounters counters;
   size_t count = 0;  // whatever the scenario counts
+  bool client_done = false;
 };
 
 // With certificates that fit.
@@ -81,6 +82,11 @@ void UnderWeather(Side server, Side client, const std::function<void(const Conte
 Listener ListenAt(const Place& place, Context* context);
 Task<Connection> AcceptOne(Place place, Context* context);
 Task<Connection> ConnectOne(Place place, Context* context);
+
+// Waits for the client's word that it is through (`Context::client_done`).
+Task<void> UntilClientDone(Clock* clock, Context* context);
+// The next connection; or none, once the client is through.
+Task<absl::StatusOr<Connection>> AcceptUntilDone(Place place, Context* context, Listener* listener);
 
 // Reads until the end; the tags go to `tags`, the error is returned.
 Task<absl::Status> ReadToEnd(Reader* reader, std::vector<uint64_t>* tags, size_t max);
