@@ -37,13 +37,13 @@ SocketAddress::SocketAddress(const Endpoint& endpoint) {
 
 Endpoint ToEndpoint(const ngtcp2_addr& address) {
   if (address.addr->sa_family == NGTCP2_AF_INET) {
-    ngtcp2_sockaddr_in in;
+    ngtcp2_sockaddr_in in{};
     std::memcpy(&in, address.addr, sizeof(in));
     Endpoint::Ipv4Address bytes;
     std::memcpy(bytes.data(), &in.sin_addr, bytes.size());
     return Endpoint::Ipv4(bytes, SwapPort(in.sin_port));
   }
-  ngtcp2_sockaddr_in6 in6;
+  ngtcp2_sockaddr_in6 in6{};
   std::memcpy(&in6, address.addr, sizeof(in6));
   Endpoint::Ipv6Address bytes;
   std::memcpy(bytes.data(), &in6.sin6_addr, bytes.size());

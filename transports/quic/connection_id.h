@@ -38,7 +38,7 @@ class ConnectionId {
 inline ngtcp2_cid NewConnectionId(Entropy* entropy, size_t size = kConnectionIdSize) {
   std::array<uint8_t, NGTCP2_MAX_CIDLEN> bytes{};
   entropy->Fill(std::as_writable_bytes(std::span(bytes)).first(size));
-  ngtcp2_cid id;
+  ngtcp2_cid id{};
   ngtcp2_cid_init(&id, bytes.data(), size);
   return id;
 }

@@ -200,8 +200,8 @@ class Hub final : private SessionHost {
   std::deque<Reply> replies_;
   Channel<std::shared_ptr<Session>> ready_;
   Event wake_;
-  std::array<std::byte, kDatagramMax> receive_buffer_;
-  std::array<std::byte, Session::kPacketMax> send_buffer_;
+  std::array<std::byte, kDatagramMax> receive_buffer_{};
+  std::array<std::byte, Session::kPacketMax> send_buffer_{};
   uint64_t last_number_ = 0;
   size_t pending_ = 0;
   size_t uses_ = 0;

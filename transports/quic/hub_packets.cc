@@ -32,7 +32,7 @@ ngtcp2_tstamp Timestamp(Clock* clock) {
 }  // namespace
 
 void Hub::OnDatagram(std::span<const std::byte> datagram, const Endpoint& from) {
-  ngtcp2_version_cid id;
+  ngtcp2_version_cid id{};
   int error =
       ngtcp2_pkt_decode_version_cid(&id, Bytes(datagram), datagram.size(), kConnectionIdSize);
   bool foreign =
@@ -145,10 +145,10 @@ void Hub::AddReply(const Endpoint& to, std::span<const uint8_t> datagram, uint64
 }
 
 void Hub::ReplyVersions(const ngtcp2_version_cid& id, const Endpoint& to) {
-  std::array<uint8_t, 1> unused;
+  std::array<uint8_t, 1> unused{};
   surroundings_.entropy->Fill(std::as_writable_bytes(std::span(unused)));
   std::array<uint32_t, 1> versions = {NGTCP2_PROTO_VER_V1};
-  std::array<uint8_t, 600> packet;  // ids of unknown versions have up to 255 bytes
+  std::array<uint8_t, 600> packet{};  // ids of unknown versions have up to 255 bytes
   ngtcp2_ssize size = ngtcp2_pkt_write_version_negotiation(packet.data(), packet.size(), unused[0],
                                                            id.scid, id.scidlen, id.dcid, id.dcidlen,
                                                            versions.data(), versions.size());
@@ -160,12 +160,12 @@ void Hub::ReplyRetry(const FirstPacket& first) {
   engine::Entered entered(environment_);
   ngtcp2_cid id = NewConnectionId(environment_.entropy, kRetryIdBytes);
   SocketAddress from(first.from);
-  std::array<uint8_t, NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN> token;
+  std::array<uint8_t, NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN> token{};
   ngtcp2_ssize token_size = ngtcp2_crypto_generate_retry_token(
       token.data(), token_key_.data(), token_key_.size(), first.header.version, from.address(),
       from.size(), &id, &first.header.dcid, Timestamp(surroundings_.clock));
   if (token_size <= 0) return;
-  std::array<uint8_t, 256> packet;
+  std::array<uint8_t, 256> packet{};
   ngtcp2_ssize size = ngtcp2_crypto_write_retry(packet.data(), packet.size(), first.header.version,
                                                 &first.header.scid, &id, &first.header.dcid,
                                                 token.data(), static_cast<size_t>(token_size));
@@ -175,7 +175,7 @@ void Hub::ReplyRetry(const FirstPacket& first) {
 
 void Hub::ReplyRefusal(const FirstPacket& first, uint64_t code, std::string_view reason) {
   engine::Entered entered(environment_);
-  std::array<uint8_t, 256> packet;
+  std::array<uint8_t, 256> packet{};
   ngtcp2_ssize size = ngtcp2_crypto_write_connection_close(
       packet.data(), packet.size(), first.header.version, &first.header.scid, &first.header.dcid,
       code, reinterpret_cast<const uint8_t*>(reason.data()), reason.size());
@@ -189,16 +189,16 @@ void Hub::ReplyReset(std::span<const std::byte> datagram, const Endpoint& to) {
     return;
   }
   engine::Entered entered(environment_);
-  ngtcp2_cid id;
+  ngtcp2_cid id{};
   ngtcp2_cid_init(&id, Bytes(datagram) + 1, kConnectionIdSize);
-  std::array<uint8_t, NGTCP2_STATELESS_RESET_TOKENLEN> token;
+  std::array<uint8_t, NGTCP2_STATELESS_RESET_TOKENLEN> token{};
   if (ngtcp2_crypto_generate_stateless_reset_token(token.data(), reset_key_.data(),
                                                    reset_key_.size(), &id) != 0) {
     return;
   }
-  std::array<uint8_t, kResetMax - NGTCP2_STATELESS_RESET_TOKENLEN> noise;
+  std::array<uint8_t, kResetMax - NGTCP2_STATELESS_RESET_TOKENLEN> noise{};
   surroundings_.entropy->Fill(std::as_writable_bytes(std::span(noise)));
-  std::array<uint8_t, kResetMax> packet;
+  std::array<uint8_t, kResetMax> packet{};
   ngtcp2_ssize size = ngtcp2_pkt_write_stateless_reset(packet.data(), packet.size(), token.data(),
                                                        noise.data(), noise.size());
   if (size <= 0) return;

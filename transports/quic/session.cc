@@ -64,7 +64,7 @@ absl::StatusOr<std::shared_ptr<Session>> Session::Accept(const SessionContext& c
 
 ngtcp2_settings Session::Settings() const {
   const TransportOptions& options = context_.options->transport;
-  ngtcp2_settings settings;
+  ngtcp2_settings settings{};
   ngtcp2_settings_default(&settings);
   settings.initial_ts = Timestamp();
   settings.rand_ctx.native_handle = context_.environment.entropy;
@@ -78,7 +78,7 @@ ngtcp2_settings Session::Settings() const {
 
 ngtcp2_transport_params Session::TransportParameters() const {
   const TransportOptions& options = context_.options->transport;
-  ngtcp2_transport_params parameters;
+  ngtcp2_transport_params parameters{};
   ngtcp2_transport_params_default(&parameters);
   parameters.initial_max_stream_data_bidi_local = options.stream_window_bytes;
   parameters.initial_max_stream_data_bidi_remote = options.stream_window_bytes;
@@ -219,13 +219,13 @@ void Session::OnTlsFailure() {
   if (alert == 0 && library_error != 0) {
     return CloseWithEngineError(library_error, "TLS handshake");
   }
-  ngtcp2_connection_close_error error;
+  ngtcp2_connection_close_error error{};
   ngtcp2_connection_close_error_set_transport_error_tls_alert(&error, alert, nullptr, 0);
   CloseWith(error, TlsFailure(alert, WhyHandshakeFailed(ssl_.get())));
 }
 
 void Session::OnClosedByPeer() {
-  ngtcp2_connection_close_error error;
+  ngtcp2_connection_close_error error{};
   ngtcp2_conn_get_connection_close_error(connection_.get(), &error);
   bool application = error.type == NGTCP2_CONNECTION_CLOSE_ERROR_CODE_TYPE_APPLICATION;
   Drain(ClosedByPeer(application, error.error_code, Text(error.reason, error.reasonlen)));
@@ -296,7 +296,7 @@ void Session::ArmTimer() {
 
 void Session::Abort(CloseCode code, std::string_view reason) {
   if (connection_ == nullptr) return;
-  ngtcp2_connection_close_error error;
+  ngtcp2_connection_close_error error{};
   ngtcp2_connection_close_error_set_application_error(
       &error, static_cast<uint64_t>(code), reinterpret_cast<const uint8_t*>(reason.data()),
       reason.size());
@@ -305,7 +305,7 @@ void Session::Abort(CloseCode code, std::string_view reason) {
 
 void Session::CloseWithEngineError(int error, std::string_view what) {
   bool late = error == NGTCP2_ERR_HANDSHAKE_TIMEOUT;
-  ngtcp2_connection_close_error close;
+  ngtcp2_connection_close_error close{};
   ngtcp2_connection_close_error_set_transport_error_liberr(
       &close, error, reinterpret_cast<const uint8_t*>(what.data()), what.size());
   CloseWith(close, late ? HandshakeTimeout() : EngineStatus(error, what));
@@ -313,8 +313,8 @@ void Session::CloseWithEngineError(int error, std::string_view what) {
 
 void Session::CloseWith(const ngtcp2_connection_close_error& error, const absl::Status& status) {
   engine::Entered entered(context_.environment);
-  std::array<std::byte, NGTCP2_MAX_UDP_PAYLOAD_SIZE> packet;
-  ngtcp2_path_storage path;
+  std::array<std::byte, NGTCP2_MAX_UDP_PAYLOAD_SIZE> packet{};
+  ngtcp2_path_storage path{};
   ngtcp2_path_storage_zero(&path);
   ngtcp2_pkt_info info{};
   ngtcp2_ssize size = ngtcp2_conn_write_connection_close(connection_.get(), &path.path, &info,
@@ -365,7 +365,7 @@ void Session::Detach(const absl::Status& status) {
 SessionDetails Session::Details() const {
   SessionDetails details;
   if (connection_ == nullptr) return details;
-  ngtcp2_conn_stat now;
+  ngtcp2_conn_stat now{};
   ngtcp2_conn_get_conn_stat(connection_.get(), &now);
   const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl_.get());
   if (cipher != nullptr) details.cipher = SSL_CIPHER_standard_name(cipher);

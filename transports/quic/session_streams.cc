@@ -106,7 +106,7 @@ size_t Session::burst_bytes() const {
 size_t Session::WritePacket(std::span<std::byte> room, Endpoint* to) {
   if (connection_ == nullptr) return TakeClosePacket(room, to);
   engine::Entered entered(context_.environment);
-  ngtcp2_path_storage path;
+  ngtcp2_path_storage path{};
   ngtcp2_path_storage_zero(&path);
   for (bool blocked = false;;) {
     StreamState* stream = blocked ? nullptr : PickStream();
@@ -135,10 +135,10 @@ size_t Session::WritePacket(std::span<std::byte> room, Endpoint* to) {
 // One call of ngtcp2: the whole packet, or (WRITE_MORE) a frame of it.
 ngtcp2_ssize Session::WriteOnce(StreamState* stream, std::span<std::byte> room,
                                 ngtcp2_path_storage* path) {
-  std::array<iovec, kPieces> pieces;
+  std::array<iovec, kPieces> pieces{};
   StreamState::Piece piece;
   if (stream != nullptr) piece = stream->NextPiece(pieces);
-  std::array<ngtcp2_vec, kPieces> bytes;
+  std::array<ngtcp2_vec, kPieces> bytes{};
   for (size_t i = 0; i < piece.bytes.size(); ++i) {
     bytes[i] = {static_cast<uint8_t*>(piece.bytes[i].iov_base), piece.bytes[i].iov_len};
   }
