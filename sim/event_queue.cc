@@ -54,7 +54,7 @@ void EventQueue::InsertIntoRun(const Entry& entry) {
     run_tail_ -= std::exchange(run_head_, 0);
   }
   size_t at = run_tail_;
-  if (run_head_ > 0 && entry.Before(run_[run_head_])) {
+  if (run_head_ > 0 && run_head_ < run_tail_ && entry.Before(run_[run_head_])) {
     at = --run_head_;
   } else {
     for (; at > run_head_ && entry.Before(run_[at - 1]); --at) run_[at] = run_[at - 1];
