@@ -157,6 +157,7 @@ std::string Measurements::Format() const {
 }
 
 bool Bar::passed() const {
+  if (kind == Kind::kShown) return true;
   if (!value.has_value()) return false;
   return kind == Kind::kAtLeast ? *value >= bound : *value <= bound;
 }
@@ -169,9 +170,19 @@ Bar AtMost(std::string name, std::optional<double> value, double bound, std::str
   return {std::move(name), value, Bar::Kind::kAtMost, bound, std::move(unit)};
 }
 
+Bar Shown(std::string name, std::optional<double> value, std::string unit) {
+  return {std::move(name), value, Bar::Kind::kShown, 0, std::move(unit)};
+}
+
 std::optional<double> Quotient(std::optional<double> a, std::optional<double> b) {
   if (!a.has_value() || !b.has_value()) return std::nullopt;
   return *a / *b;
+}
+
+static std::string Requirement(const Bar& bar) {
+  if (bar.kind == Bar::Kind::kShown) return absl::StrCat(bar.unit, ", no bar");
+  return absl::StrCat(bar.kind == Bar::Kind::kAtLeast ? ">= " : "<= ", Number(bar.bound), " ",
+                      bar.unit);
 }
 
 std::string FormatBars(const Bars& bars) {
@@ -180,9 +191,10 @@ std::string FormatBars(const Bars& bars) {
   for (const Bar& bar : bars) {
     absl::StrAppendFormat(&table, "%-52s %14s  %-26s %s\n", bar.name,
                           bar.value.has_value() ? Number(*bar.value) : "not measured",
-                          absl::StrCat(bar.kind == Bar::Kind::kAtLeast ? ">= " : "<= ",
-                                       Number(bar.bound), " ", bar.unit),
-                          bar.passed() ? "PASS" : "FAIL");
+                          Requirement(bar),
+                          bar.kind == Bar::Kind::kShown ? "-"
+                          : bar.passed()                ? "PASS"
+                                                        : "FAIL");
   }
   return table;
 }

@@ -69,7 +69,7 @@ class Measurements {
 
 // One requirement. A value that was not measured misses it.
 struct Bar {
-  enum class Kind { kAtLeast, kAtMost };
+  enum class Kind { kAtLeast, kAtMost, kShown };
 
   std::string name;
   std::optional<double> value;
@@ -83,6 +83,8 @@ using Bars = std::vector<Bar>;
 
 Bar AtLeast(std::string name, std::optional<double> value, double bound, std::string unit);
 Bar AtMost(std::string name, std::optional<double> value, double bound, std::string unit);
+// In the table for comparison; nothing is required of it.
+Bar Shown(std::string name, std::optional<double> value, std::string unit);
 
 // `a / b`, where both are there.
 std::optional<double> Quotient(std::optional<double> a, std::optional<double> b);
