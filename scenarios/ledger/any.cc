@@ -38,14 +38,13 @@ Task<absl::StatusOr<ReplicaReport>> ListenAndRun(const any::Environment* environ
                                   std::move(listeners), parts, std::move(options));
 }
 
-// Bounded: what is left are ends of connections.
-Task<void> End(Scope* background, any::Security* security) {
+}  // namespace
+
+Task<void> EndTransports(Scope* background, any::Security* security) {
   background->RequestStop();
   co_await background->Join();
   if (security != nullptr) co_await security->Drain();
 }
-
-}  // namespace
 
 Task<absl::StatusOr<ReplicaReport>> RunReplicaOn(const any::Environment* environment,
                                                  ReplicaConfig config, any::Listener replicas,
@@ -66,7 +65,7 @@ Task<absl::StatusOr<ReplicaReport>> RunReplicaAt(ReplicaConfig config, Endpoint 
   const any::Environment environment{runtime, &background};
   absl::StatusOr<ReplicaReport> report = co_await ListenAndRun(
       &environment, std::move(config), std::move(replicas), std::move(clients), parts, options);
-  co_await End(&background, options.security);
+  co_await EndTransports(&background, options.security);
   co_return report;
 }
 
@@ -79,7 +78,7 @@ Task<absl::StatusOr<ClientReport>> RunClientTo(ClientConfig config, WorkloadConf
   if (!connector.ok()) co_return connector.status();
   absl::StatusOr<ClientReport> report =
       co_await RunClient(std::move(config), workload, runtime, *std::move(connector), parts);
-  co_await End(&background, options.security);
+  co_await EndTransports(&background, options.security);
   co_return report;
 }
 

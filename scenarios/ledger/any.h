@@ -27,6 +27,11 @@ Task<absl::StatusOr<ReplicaReport>> RunReplicaAt(ReplicaConfig config, Endpoint 
                                                  any::Url clients, Runtime runtime,
                                                  ReplicaParts parts, any::Options options = {});
 
+// What comes at the end of those who have opened transports, when the listeners and connections are
+// gone: stops and joins `background`, and waits for connections that are being closed. Bounded.
+// `security` may be null.
+Task<void> EndTransports(Scope* background, any::Security* security);
+
 // As `RunClient`. `to` says by which transport, and what to ask for; the addresses are those of
 // `config`.
 Task<absl::StatusOr<ClientReport>> RunClientTo(ClientConfig config, WorkloadConfig workload,

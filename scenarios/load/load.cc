@@ -1,5 +1,6 @@
 #include "scenarios/load/load.h"
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -70,6 +71,14 @@ class LoadRun {
 
   Task<Summary> Run() {
     started_ = window_began_ = clock()->Now();
+    absl::StatusOr<std::unique_ptr<any::Security>> security =
+        scenarios::OpenClientSecurity(runtime_, flags_.trust);
+    if (!security.ok()) {
+      findings_.Add("served", security.status().ToString());
+      TakeFindings();
+      co_return std::move(summary_);
+    }
+    options_.security = security->get();
     StopSource reporter;
     Scope reporting(co_await ThisTask());
     reporting.Spawn(WithStop(&reporter, ReportEachSecond()));
@@ -107,7 +116,7 @@ class LoadRun {
     ledger::Observers observers{.connections = &connections_};
     if (flags_.check) observers.clients = &checker_;
     Account(co_await ledger::RunClientTo(ClientConfigOf(flags_), workload, flags_.by, runtime_,
-                                         {.observers = observers, .meter = &meter_}));
+                                         {.observers = observers, .meter = &meter_}, options_));
   }
 
   void Account(const absl::StatusOr<ClientReport>& report) {
@@ -165,6 +174,7 @@ class LoadRun {
   Task<void> Verify() {
     VerifyConfig config{.replicas = flags_.connect,
                         .by = flags_.by,
+                        .transport = options_,
                         .cluster = {flags_.cluster, 0},
                         .patience = flags_.verify_timeout};
     summary_.verification =
@@ -180,6 +190,7 @@ class LoadRun {
 
   const LoadFlags flags_;
   const Runtime runtime_;
+  any::Options options_;
   std::ostream* const progress_;
   ledger::Findings findings_;
   OutsideChecker checker_;

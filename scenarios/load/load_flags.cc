@@ -110,6 +110,13 @@ void CommandLine::AddLoadFlags() {
 }
 
 void CommandLine::AddOtherFlags() {
+  parser.Add({.name = "tls-trust",
+              .value = "FILE",
+              .help = "PEM: whom to trust, by tls, wss and quic",
+              .set = flags::Text(&flags.trust.roots_file)});
+  parser.Add({.name = "tls-trust-everybody",
+              .help = "takes any certificate: for development, anybody can be in the middle",
+              .set = Switch(&flags.trust.everybody)});
   parser.Add({.name = "cluster",
               .value = "N",
               .help = "which cluster the replicas belong to; 1 by default",

@@ -12,6 +12,7 @@
 #include "runtime/time.h"
 #include "scenarios/ledger/client.h"
 #include "scenarios/ledger/workload.h"
+#include "scenarios/security/certificate_files.h"
 #include "transports/any/url.h"
 
 namespace faultline::load {
@@ -21,6 +22,7 @@ struct LoadFlags {
 
   std::vector<Endpoint> connect{};  // client-plane addresses of replicas, at least one
   any::Url by{};                    // the transport and the path; the address is one of `connect`
+  scenarios::ClientTrust trust{};   // for those with TLS
   uint64_t cluster = 1;
   uint64_t clients = 8;
   uint64_t rate = 0;        // entries a second, of all clients; 0: as many as are answered

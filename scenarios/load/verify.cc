@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "runtime/scope.h"
+#include "scenarios/ledger/any.h"
 #include "scenarios/ledger/checkers/log_checker.h"
 #include "scenarios/ledger/frames.h"
 #include "scenarios/ledger/log.h"
@@ -65,7 +66,8 @@ class Verifier {
 
   absl::Status Prepare(const any::Environment& environment) {
     for (const Endpoint& server : config_.replicas) {
-      absl::StatusOr<any::Connector> connector = any::MakeConnector(environment, config_.by, {});
+      absl::StatusOr<any::Connector> connector =
+          any::MakeConnector(environment, config_.by, config_.transport);
       if (!connector.ok()) return connector.status();
       mirrors_.push_back(
           std::make_unique<Mirror>(LogReaderConfig{.server = server, .cluster = config_.cluster},
@@ -252,6 +254,7 @@ class Verifier {
 
 Task<Verification> VerifyReplicas(VerifyConfig config, Runtime runtime,
                                   const OutsideChecker* acknowledged, Findings* findings) {
+  any::Security* const security = config.transport.security;
   Scope background(co_await ThisTask());
   Verification verification;
   {
@@ -263,8 +266,7 @@ Task<Verification> VerifyReplicas(VerifyConfig config, Runtime runtime,
       findings->Add("readable", prepared.ToString());
     }
   }
-  background.RequestStop();
-  co_await background.Join();
+  co_await ledger::EndTransports(&background, security);
   co_return verification;
 }
 

@@ -26,6 +26,7 @@
 #include "scenarios/ledger/checkers/findings.h"
 #include "scenarios/ledger/types.h"
 #include "scenarios/load/outside_checker.h"
+#include "transports/any/open.h"
 #include "transports/any/url.h"
 #include "transports/message/header.h"
 
@@ -34,6 +35,7 @@ namespace faultline::load {
 struct VerifyConfig {
   std::vector<Endpoint> replicas{};  // in any order
   any::Url by{};                     // the transport and the path
+  any::Options transport{};
   message::Uint128 cluster{1, 0};
   Duration patience = 30s;  // how long a replica may make no progress
   Duration pause = 20ms;    // before a replica that had nothing new is asked again

@@ -1,5 +1,6 @@
 #include "scenarios/node/node.h"
 
+#include <memory>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "scenarios/ledger/any.h"
 #include "scenarios/ledger/log.h"
 #include "scenarios/ledger/run_replica.h"
+#include "scenarios/security/certificate_files.h"
 
 namespace faultline::node {
 namespace {
@@ -24,8 +26,9 @@ std::string Where(const any::Url& url) {
 }
 
 absl::StatusOr<any::Listener> Listen(const any::Environment& environment, any::Url url,
-                                     const char* for_whom, NodeLog* log) {
-  absl::StatusOr<any::Listener> listener = any::Listen(environment, url, {});
+                                     const any::Options& options, const char* for_whom,
+                                     NodeLog* log) {
+  absl::StatusOr<any::Listener> listener = any::Listen(environment, url, options);
   if (!listener.ok()) {
     return absl::Status(listener.status().code(),
                         absl::StrCat("cannot listen for ", for_whom, " on ", Where(url), ": ",
@@ -38,10 +41,11 @@ absl::StatusOr<any::Listener> Listen(const any::Environment& environment, any::U
 
 absl::StatusOr<std::vector<any::Listener>> ListenForClients(const any::Environment& environment,
                                                             const std::vector<any::Url>& urls,
+                                                            const any::Options& options,
                                                             NodeLog* log) {
   std::vector<any::Listener> listeners;
   for (const any::Url& url : urls) {
-    absl::StatusOr<any::Listener> listener = Listen(environment, url, "clients", log);
+    absl::StatusOr<any::Listener> listener = Listen(environment, url, options, "clients", log);
     if (!listener.ok()) return listener.status();
     listeners.push_back(*std::move(listener));
   }
@@ -65,17 +69,17 @@ std::string Farewell(const ledger::ReplicaReport& report) {
 }
 
 Task<absl::Status> Serve(const NodeFlags* flags, const any::Environment* environment,
-                         NodeLog* log) {
+                         any::Options options, NodeLog* log) {
   const ledger::ReplicaConfig& config = flags->config;
   log->Line(absl::StrCat("starting, one of ", int{config.replica_count()}, " in cluster ",
                          config.cluster.low));
   const Endpoint& own = config.peers[config.replica];
   const any::Scheme scheme = own.is_ip() ? any::Scheme::kTcp : any::Scheme::kUnix;
-  absl::StatusOr<any::Listener> replicas =
-      Listen(*environment, {.scheme = scheme, .address = own, .path = ""}, "replicas", log);
+  absl::StatusOr<any::Listener> replicas = Listen(
+      *environment, {.scheme = scheme, .address = own, .path = ""}, options, "replicas", log);
   if (!replicas.ok()) co_return replicas.status();
   absl::StatusOr<std::vector<any::Listener>> clients =
-      ListenForClients(*environment, flags->listen, log);
+      ListenForClients(*environment, flags->listen, options, log);
   if (!clients.ok()) co_return clients.status();
   ledger::Log entries(flags->log);
   auto ended = co_await Race(
@@ -91,11 +95,15 @@ Task<absl::Status> Serve(const NodeFlags* flags, const any::Environment* environ
 }  // namespace
 
 Task<absl::Status> RunNode(NodeFlags flags, Runtime runtime, NodeLog* log) {
+  absl::StatusOr<std::unique_ptr<any::Security>> security =
+      scenarios::OpenServerSecurity(runtime, flags.certificate, flags.listen);
+  if (!security.ok()) co_return security.status();
   Scope background(co_await ThisTask());
   const any::Environment environment{runtime, &background};
-  absl::Status ended = co_await Serve(&flags, &environment, log);
-  background.RequestStop();
-  co_await background.Join();
+  any::Options options;
+  options.security = security->get();
+  absl::Status ended = co_await Serve(&flags, &environment, options, log);
+  co_await ledger::EndTransports(&background, options.security);
   co_return ended;
 }
 

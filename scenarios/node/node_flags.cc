@@ -51,6 +51,7 @@ struct CommandLine {
   absl::Status Check() const;
 
   void AddAddresses();
+  void AddCertificates();
   void AddLimits();
 
   NodeFlags flags;
@@ -62,6 +63,7 @@ struct CommandLine {
 
 CommandLine::CommandLine() {
   AddAddresses();
+  AddCertificates();
   AddLimits();
   parser.Add({.name = "help", .help = "says this", .set = flags::Switch(&flags.help)});
 }
@@ -80,13 +82,34 @@ void CommandLine::AddAddresses() {
   parser.Add({.name = "listen",
               .value = "URL,...",
               .help = "where this replica listens for clients, on several transports if you like: "
-                      "tcp://127.0.0.1:7200 (or without tcp://), ws://127.0.0.1:7201/ledger, "
-                      "unix:///run/ledger.sock; port 0 takes a free one, which the log names",
+                      "tcp://127.0.0.1:7200 (or without tcp://), tls://127.0.0.1:7201, "
+                      "ws://127.0.0.1:7202/ledger, wss://127.0.0.1:7203/ledger, "
+                      "quic://127.0.0.1:7204, unix:///run/ledger.sock; port 0 takes a free one, "
+                      "which the log names",
               .set = flags::Urls(&flags.listen)});
   parser.Add({.name = "cluster",
               .value = "N",
               .help = "which cluster this is; who belongs to another one is refused; 1 by default",
               .set = flags::WholeNumber(&cluster, 0, std::numeric_limits<uint64_t>::max())});
+}
+
+void CommandLine::AddCertificates() {
+  scenarios::ServerCertificate* certificate = &flags.certificate;
+  parser.Add({.name = "tls-certificate",
+              .value = "FILE",
+              .help = "PEM, for clients by tls, wss and quic: its own certificate first",
+              .set = flags::Text(&certificate->chain_file)});
+  parser.Add({.name = "tls-key",
+              .value = "FILE",
+              .help = "PEM, the key of --tls-certificate",
+              .set = flags::Text(&certificate->key_file)});
+  parser.Add({.name = "tls-self-signed",
+              .help = "makes a certificate for the addresses of --listen: for development",
+              .set = flags::Switch(&certificate->self_signed)});
+  parser.Add({.name = "tls-write-certificate",
+              .value = "FILE",
+              .help = "where that goes, for the clients' --tls-trust",
+              .set = flags::Text(&certificate->written_to)});
 }
 
 void CommandLine::AddLimits() {
@@ -130,6 +153,7 @@ absl::Status CommandLine::Check() const {
     return absl::InvalidArgumentError(absl::StrCat("--", needed, " is needed; try --help"));
   }
   if (absl::Status valid = ledger::Validate(flags.config); !valid.ok()) return valid;
+  if (absl::Status valid = scenarios::Validate(flags.certificate); !valid.ok()) return valid;
   if (flags.config.peers[replica].is_ip() && flags.config.peers[replica].port() == 0 &&
       flags.config.replica_count() > 1) {
     return absl::InvalidArgumentError("--peers: the others cannot find a replica at port 0");

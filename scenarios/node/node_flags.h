@@ -10,14 +10,16 @@
 #include "runtime/time.h"
 #include "scenarios/ledger/config.h"
 #include "scenarios/ledger/log.h"
+#include "scenarios/security/certificate_files.h"
 #include "transports/any/url.h"
 
 namespace faultline::node {
 
 struct NodeFlags {
-  bool help = false;             // asked for; the rest is not set then
-  ledger::ReplicaConfig config;  // valid
-  std::vector<any::Url> listen;  // for clients; at least one
+  bool help = false;                         // asked for; the rest is not set then
+  ledger::ReplicaConfig config;              // valid
+  std::vector<any::Url> listen;              // for clients; at least one
+  scenarios::ServerCertificate certificate;  // for those of them with TLS
   ledger::LogLimits log;
 };
 

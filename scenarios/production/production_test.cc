@@ -16,8 +16,10 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "runtime/epoll/loop.h"
 #include "scenarios/production/child.h"
 #include "scenarios/production/reserved_port.h"
+#include "transports/tls/certificate.h"
 
 namespace faultline::production {
 namespace {
@@ -61,12 +63,18 @@ class Cluster {
     if (transport == "tcp") return;
     scheme_ = transport + "://";
     path_ = transport == "ws" || transport == "wss" ? "/ledger" : "";
+    secure_ = transport != "ws";
+    if (secure_) MakeCertificate();
   }
 
   Child* Start(size_t replica, const Command& more = {}) {
     Command command = {kNode, "--replica=" + std::to_string(replica),
                        "--peers=" + Addresses(replica_ports_),
                        "--listen=" + scheme_ + client_ports_[replica].address() + path_};
+    if (secure_) {
+      command.insert(command.end(), {"--tls-certificate=" + File("certificate.pem"),
+                                     "--tls-key=" + File("key.pem")});
+    }
     command.insert(command.end(), more.begin(), more.end());
     nodes_[replica] = std::make_unique<Child>("node " + std::to_string(replica), command);
     return nodes_[replica].get();
@@ -85,6 +93,12 @@ class Cluster {
 
   Child* node(size_t replica) { return nodes_[replica].get(); }
   std::string connect() const { return "--connect=" + Addresses(client_ports_, scheme_, path_); }
+
+  // What a load is told besides.
+  Command trust() const {
+    if (!secure_) return {};
+    return {"--tls-trust=" + File("certificate.pem")};
+  }
 
   void SignalAll(int signal) {
     for (const auto& node : nodes_) node->Signal(signal);
@@ -109,6 +123,20 @@ class Cluster {
     return addresses;
   }
 
+  static std::string File(const std::string& name) { return ::testing::TempDir() + "/" + name; }
+
+  // One for all of them.
+  static void MakeCertificate() {
+    auto loop = epoll::Loop::Create({});
+    ASSERT_TRUE(loop.ok()) << loop.status();
+    const Runtime runtime = (*loop)->runtime();
+    auto identity = tls::SelfSigned({runtime.entropy, runtime.clock}, {.names = {"127.0.0.1"}});
+    ASSERT_TRUE(identity.ok()) << identity.status();
+    std::ofstream(File("certificate.pem")) << identity->certificate_chain_pem;
+    std::ofstream(File("key.pem")) << identity->private_key_pem;
+  }
+
+  bool secure_ = false;
   std::string scheme_;
   std::string path_;
   std::vector<ReservedPort> replica_ports_;
@@ -119,14 +147,18 @@ class Cluster {
 // --- The main job ---
 
 class ByTransport : public ::testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Production, ByTransport, ::testing::Values("tcp", "ws"),
+INSTANTIATE_TEST_SUITE_P(Production, ByTransport,
+                         ::testing::Values("tcp", "tls", "ws", "wss", "quic"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST_P(ByTransport, ABackupIsKilledAndRestartedUnderLoad) {
   Cluster cluster(3, GetParam());
   cluster.StartAll();
-  Child load("load", {kLoad, cluster.connect(), "--clients=8", "--pipeline=1", "--duration=0s",
-                      "--timeout=30s", "--verify", "--json"});
+  Command command = {kLoad,           cluster.connect(), "--clients=8", "--pipeline=1",
+                     "--duration=0s", "--timeout=30s",   "--verify",    "--json"};
+  const Command trust = cluster.trust();
+  command.insert(command.end(), trust.begin(), trust.end());
+  Child load("load", command);
   ASSERT_TRUE(WaitForProgress(&load, 1000)) << load.log();
 
   cluster.node(1)->Signal(SIGKILL);
