@@ -1,6 +1,7 @@
 #include "bench/bars.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <iostream>
 #include <string_view>
 #include <utility>
@@ -78,6 +79,8 @@ std::optional<Mode> TakeMode(std::vector<char*>* arguments, const Program& progr
                .once = TakeFlag(arguments, "--once") == ""};
   if (mode.bars) mode.passes = program.passes;
   std::optional<std::string> passes = TakeFlag(arguments, "--passes=");
+  const char* everywhere = std::getenv("FAULTLINE_BENCH_PASSES");
+  if (!passes.has_value() && mode.bars && everywhere != nullptr) passes = everywhere;
   if (!passes.has_value()) return mode;
   if (mode.bars && absl::SimpleAtoi(*passes, &mode.passes) && mode.passes > 0) return mode;
   std::cerr << "--passes=" << *passes << ": a number from 1, together with --bars\n";
