@@ -5,8 +5,9 @@
 // compared with each other run one right after the other, so that a slow second of the machine
 // falls on all of them. It takes medians of the passes, and of the quotients in each pass, compares
 // them with the bars that the program names, prints two tables, and exits with 1 if a bar was
-// missed or could not be measured. `--passes=N` changes the number of passes. With `--once` each
-// benchmark runs one short iteration: a test that the program still works, which judges no timing.
+// missed or could not be measured. `--passes=N` changes the number of passes, as does
+// FAULTLINE_BENCH_PASSES in the environment. With `--once` each benchmark runs one short iteration:
+// a test that the program still works, which judges no timing.
 //
 //   Bars MyBars(const Measurements& seen) {
 //     return {AtLeast("one-way", seen.ItemsPerSecond("OneWay/256"), 4e6, "messages/s")};
