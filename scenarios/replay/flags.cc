@@ -155,7 +155,8 @@ void CommandLine::AddRunFlags() {
                .set = WholeNumber(&pct_depth_, 1, kMaxPctDepth)});
   parser_.Add({.name = "transport",
                .value = "NAME",
-               .help = "what the scenario's programs speak; the scenario's first by default",
+               .help = "what the scenario's programs speak; the scenario's first by default; all: "
+                       "each, one after the other",
                .set = Text(&flags_.options.transport)});
   parser_.Add({.name = "bug",
                .value = "NAME",
@@ -294,7 +295,12 @@ absl::Status CommandLine::ChooseTransport() {
   const std::vector<std::string>& known = flags_.scenario->info().transports;
   std::string& chosen = flags_.options.transport;
   if (known.empty()) return OnlyFor(false, "transport", "scenarios that have a choice");
-  if (chosen.empty()) chosen = known.front();
+  flags_.all_transports = chosen == "all";
+  if (chosen.empty() || flags_.all_transports) chosen = known.front();
+  for (const char* file : {"trace", "trace-text", "tape", "from-tape"}) {
+    absl::Status one = OnlyFor(!flags_.all_transports, file, "one transport");
+    if (!one.ok()) return one;
+  }
   if (std::find(known.begin(), known.end(), chosen) != known.end()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("--transport: ", NoneOf(chosen, known).message()));
 }

@@ -26,6 +26,7 @@ struct ReplayFlags {
   Mode mode = Mode::kRun;
   const harness::Scenario* scenario = nullptr;  // set where the mode has one
   harness::RunOptions options;                  // with the seed, unless it is a campaign
+  bool all_transports = false;  // one after the other, instead of the one of `options`
 
   // A campaign.
   uint64_t first_seed = 0;

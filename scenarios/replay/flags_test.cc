@@ -155,6 +155,15 @@ TEST_F(Flags, ModesFollowFromWhatIsGiven) {
   EXPECT_EQ(campaign->max_failures, 0u);
 }
 
+TEST_F(Flags, AllTransportsAreOneAfterTheOther) {
+  absl::StatusOr<ReplayFlags> flags = Parse("--scenario=noisy --seeds=1..2 --transport=all");
+  ASSERT_TRUE(flags.ok()) << flags.status();
+  EXPECT_TRUE(flags->all_transports);
+  EXPECT_EQ(flags->options.transport, "tcp") << "never a transport of that name";
+  EXPECT_FALSE(Parse("--scenario=noisy --seed=1 --transport=tcp")->all_transports);
+  EXPECT_FALSE(Parse("--scenario=noisy --seed=1 --transport=all --trace=t").ok());
+}
+
 TEST_F(Flags, WhatARunIsNamedByParsesBackToTheSameRun) {
   const char* line =
       "--scenario=noisy --seed=12 --faults=light --plane=client --scheduling=pct --pct-depth=5 "

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <utility>
@@ -235,6 +236,17 @@ int RunMany(const ReplayFlags& flags) {
   return outcome->totals.ok() && outcome->cut_short.empty() ? kExitPassed : kExitFailed;
 }
 
+// Exit codes are the better the lower.
+int ByTransport(ReplayFlags flags, int (*run)(const ReplayFlags&)) {
+  if (!flags.all_transports) return run(flags);
+  int worst = kExitPassed;
+  for (const std::string& transport : flags.scenario->info().transports) {
+    flags.options.transport = transport;
+    worst = std::max(worst, run(flags));
+  }
+  return worst;
+}
+
 int ShowTraceFile(const ReplayFlags& flags) {
   absl::Status shown = ShowTrace(UserPath(flags.show_trace), stdout);
   std::fflush(stdout);
@@ -261,11 +273,11 @@ int Main(const std::vector<std::string>& arguments, const harness::Registry& reg
     case Mode::kShowTrace:
       return ShowTraceFile(*flags);
     case Mode::kRun:
-      return RunOne(*flags);
+      return ByTransport(*std::move(flags), &RunOne);
     case Mode::kVerify:
-      return RunVerify(*flags);
+      return ByTransport(*std::move(flags), &RunVerify);
     case Mode::kCampaign:
-      return RunMany(*flags);
+      return ByTransport(*std::move(flags), &RunMany);
   }
   return kExitUsage;
 }

@@ -87,6 +87,17 @@ TEST(Program, ARunThatPassesSaysWhatItWas) {
   EXPECT_TRUE(absl::StrContains(outcome.out, "host 0 clock"));
 }
 
+TEST(Program, AllTransportsAreRunOneAfterTheOther) {
+  const Outcome both = Replay("--scenario=noisy --seed=7 --transport=all");
+  EXPECT_EQ(both.exit_code, kExitPassed);
+  const size_t first = both.out.find("noisy, seed 7: passed at ");
+  EXPECT_NE(first, std::string::npos) << both.out;
+  EXPECT_NE(both.out.find("noisy, seed 7: passed at ", first + 1), std::string::npos) << both.out;
+  const Outcome campaign = Replay("--scenario=noisy --seeds=1..3 --transport=all");
+  EXPECT_TRUE(absl::StrContains(campaign.out, "--transport=tcp")) << campaign.out;
+  EXPECT_TRUE(absl::StrContains(campaign.out, "--transport=carrier-pigeon")) << campaign.out;
+}
+
 TEST(Program, EachVerdictIsNamedAndFails) {
   for (const auto& [scenario, verdict] :
        {std::pair("invariant", "INVARIANT BROKEN"), std::pair("deadlock", "DEADLOCK"),
