@@ -56,6 +56,16 @@ class Collector final : public benchmark::ConsoleReporter {
   bool failed_ = false;
 };
 
+constexpr int kMissed = 3;
+
+// Takes `flag` out of the arguments; whether it was there.
+bool TakeSwitch(std::vector<char*>* arguments, std::string_view flag) {
+  auto found = std::find(arguments->begin() + 1, arguments->end(), flag);
+  if (found == arguments->end()) return false;
+  arguments->erase(found);
+  return true;
+}
+
 // Takes the first argument that begins with `flag` out; what follows there.
 std::optional<std::string> TakeFlag(std::vector<char*>* arguments, std::string_view flag) {
   auto found = std::find_if(arguments->begin() + 1, arguments->end(), [flag](const char* argument) {
@@ -75,8 +85,7 @@ struct Mode {
 
 // Nothing if a flag is wrong, which has been said then.
 std::optional<Mode> TakeMode(std::vector<char*>* arguments, const Program& program) {
-  Mode mode = {.bars = TakeFlag(arguments, "--bars") == "",
-               .once = TakeFlag(arguments, "--once") == ""};
+  Mode mode = {.bars = TakeSwitch(arguments, "--bars"), .once = TakeSwitch(arguments, "--once")};
   if (mode.bars) mode.passes = program.passes;
   std::optional<std::string> passes = TakeFlag(arguments, "--passes=");
   const char* everywhere = std::getenv("FAULTLINE_BENCH_PASSES");
@@ -160,7 +169,6 @@ std::string Measurements::Format() const {
 }
 
 bool Bar::passed() const {
-  if (kind == Kind::kShown) return true;
   if (!value.has_value()) return false;
   return kind == Kind::kAtLeast ? *value >= bound : *value <= bound;
 }
@@ -173,19 +181,9 @@ Bar AtMost(std::string name, std::optional<double> value, double bound, std::str
   return {std::move(name), value, Bar::Kind::kAtMost, bound, std::move(unit)};
 }
 
-Bar Shown(std::string name, std::optional<double> value, std::string unit) {
-  return {std::move(name), value, Bar::Kind::kShown, 0, std::move(unit)};
-}
-
 std::optional<double> Quotient(std::optional<double> a, std::optional<double> b) {
   if (!a.has_value() || !b.has_value()) return std::nullopt;
   return *a / *b;
-}
-
-static std::string Requirement(const Bar& bar) {
-  if (bar.kind == Bar::Kind::kShown) return absl::StrCat(bar.unit, ", no bar");
-  return absl::StrCat(bar.kind == Bar::Kind::kAtLeast ? ">= " : "<= ", Number(bar.bound), " ",
-                      bar.unit);
 }
 
 std::string FormatBars(const Bars& bars) {
@@ -194,10 +192,9 @@ std::string FormatBars(const Bars& bars) {
   for (const Bar& bar : bars) {
     absl::StrAppendFormat(&table, "%-52s %14s  %-26s %s\n", bar.name,
                           bar.value.has_value() ? Number(*bar.value) : "not measured",
-                          Requirement(bar),
-                          bar.kind == Bar::Kind::kShown ? "-"
-                          : bar.passed()                ? "PASS"
-                                                        : "FAIL");
+                          absl::StrCat(bar.kind == Bar::Kind::kAtLeast ? ">= " : "<= ",
+                                       Number(bar.bound), " ", bar.unit),
+                          bar.passed() ? "PASS" : "FAIL");
   }
   return table;
 }
@@ -222,7 +219,8 @@ int Run(int argc, char** argv, const Program& program) {
   std::cout << '\n' << seen.Format() << '\n' << FormatBars(judged);
   bool passed =
       std::all_of(judged.begin(), judged.end(), [](const Bar& bar) { return bar.passed(); });
-  return passed && !collector.failed() ? 0 : 1;
+  if (collector.failed()) return 1;
+  return passed ? 0 : kMissed;
 }
 
 }  // namespace faultline::bench

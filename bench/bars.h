@@ -4,7 +4,7 @@
 // `--bars` it goes through all benchmarks again and again, each for a moment: those that are
 // compared with each other run one right after the other, so that a slow second of the machine
 // falls on all of them. It takes medians of the passes, and of the quotients in each pass, compares
-// them with the bars that the program names, prints two tables, and exits with 1 if a bar was
+// them with the bars that the program names, prints two tables, and exits with 3 if a bar was
 // missed or could not be measured. `--passes=N` changes the number of passes, as does
 // FAULTLINE_BENCH_PASSES in the environment. With `--once` each benchmark runs one short iteration:
 // a test that the program still works, which judges no timing.
@@ -70,7 +70,7 @@ class Measurements {
 
 // One requirement. A value that was not measured misses it.
 struct Bar {
-  enum class Kind { kAtLeast, kAtMost, kShown };
+  enum class Kind { kAtLeast, kAtMost };
 
   std::string name;
   std::optional<double> value;
@@ -84,8 +84,6 @@ using Bars = std::vector<Bar>;
 
 Bar AtLeast(std::string name, std::optional<double> value, double bound, std::string unit);
 Bar AtMost(std::string name, std::optional<double> value, double bound, std::string unit);
-// In the table for comparison; nothing is required of it.
-Bar Shown(std::string name, std::optional<double> value, std::string unit);
 
 // `a / b`, where both are there.
 std::optional<double> Quotient(std::optional<double> a, std::optional<double> b);
@@ -99,8 +97,7 @@ struct Program {
   double seconds;  // that each benchmark runs for in a pass, at least
 };
 
-// The exit code of `main`: 0, or 1 for a missed bar or a benchmark that failed, or 2 for a bad
-// flag.
+// The exit code of `main`: 0; 1, a benchmark failed; 2, a bad flag; 3, a bar was missed.
 int Run(int argc, char** argv, const Program& program);
 
 }  // namespace faultline::bench

@@ -65,14 +65,6 @@ TEST(Bar, HoldsOnItsSideOfTheBoundAndOnTheBoundItself) {
   EXPECT_FALSE(AtMost("x", 4.01, 4, "").passed());
 }
 
-TEST(Bar, WhatIsShownIsNotJudged) {
-  EXPECT_TRUE(Shown("x", 1e9, "").passed());
-  const std::string table = FormatBars({Shown("beside", 1.25, "of its time")});
-  EXPECT_NE(table.find("1.25"), std::string::npos) << table;
-  EXPECT_NE(table.find("of its time, no bar"), std::string::npos) << table;
-  EXPECT_EQ(table.find("PASS"), std::string::npos) << table;
-}
-
 TEST(Bar, WithoutAMeasurementIsMissed) {
   EXPECT_FALSE(AtLeast("x", std::nullopt, 0, "").passed());
   EXPECT_FALSE(AtMost("x", std::nullopt, 1e18, "").passed());

@@ -19,6 +19,8 @@ for program in "$@"; do
   printf '%s\n' "$output"
   ran="$(grep -Ec '^[A-Z][A-Za-z]+/.* [0-9]+ ' <<<"$output")"
   ((ran == listed)) || fail "$program lists $listed benchmarks and ran $ran"
-  "$program" --no-such-flag >/dev/null 2>&1
-  (($? == 2)) || fail "$program takes an unknown flag"
+  for unknown in --no-such-flag --bars=yes --once=1 --passes=0; do
+    "$program" "$unknown" >/dev/null 2>&1
+    (($? == 2)) || fail "$program takes $unknown"
+  done
 done

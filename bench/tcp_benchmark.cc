@@ -115,35 +115,22 @@ void Register() {
 
 // --- Bars ---
 
-// Whether Asio is to be beaten there. Round trips on two cores are mostly the kernel's wake-ups,
-// the same for both; and where there are messages, streams of raw bytes are no messages.
-bool IsJudgedByAsio(const Load& load) {
-  if (load.shape == Shape::kPingPong) return load.cores == Cores::kOne;
-  return load.content == Content::kFrames || load.message_bytes < kSmallestFrame;
-}
-
-// Time of a round trip, or rate of a stream: ours by theirs. Only shown without a bound.
-Bar Compare(const Measurements& seen, const Load& load, const Contestant& peer,
-            std::optional<double> bound) {
+// Time of a round trip, or rate of a stream: ours by theirs.
+Bar Compare(const Measurements& seen, const Load& load, const Contestant& peer, double bound) {
   const std::string ours = NameOf(load, kFaultline);
   const std::string theirs = NameOf(load, peer);
   const std::string name = absl::StrCat(ours, ", by ", peer.name);
   if (load.shape == Shape::kPingPong) {
-    const std::optional<double> time = seen.TimeQuotient(ours, theirs);
-    return bound.has_value() ? AtMost(name, time, *bound, "of its time")
-                             : Shown(name, time, "of its time");
+    return AtMost(name, seen.TimeQuotient(ours, theirs), bound, "of its time");
   }
-  const std::optional<double> rate = seen.Quotient("items_per_second", ours, theirs);
-  return bound.has_value() ? AtLeast(name, rate, *bound, "of its rate")
-                           : Shown(name, rate, "of its rate");
+  return AtLeast(name, seen.Quotient("items_per_second", ours, theirs), bound, "of its rate");
 }
 
 Bars Judge(const Measurements& seen) {
   Bars bars;
   for (const Load& load : Loads()) {
     bars.push_back(Compare(seen, load, kBare, load.shape == Shape::kPingPong ? 1.10 : 0.95));
-    bars.push_back(
-        Compare(seen, load, kAsio, IsJudgedByAsio(load) ? std::optional(1.0) : std::nullopt));
+    bars.push_back(Compare(seen, load, kAsio, 1));
   }
   return bars;
 }

@@ -46,6 +46,21 @@ std::string BrokenInvariant(const sim::Verdict& verdict) {
   return text.substr(name, text.find(':', name) - name);
 }
 
+TEST(Catalogue, TheLedgerPassesOnEveryTransport) {
+  const harness::Scenario& ledger = Named("ledger");
+  EXPECT_EQ(ledger.info().transports.size(), 5u);
+  for (const std::string& transport : ledger.info().transports) {
+    for (uint64_t seed = 1; seed <= 20; ++seed) {
+      harness::RunOptions options = harness::DefaultOptions(ledger.info(), seed);
+      options.transport = transport;
+      options.faults = sim::FaultLevel::kSwarm;
+      const harness::RunReport report = ledger.Run(options, {});
+      EXPECT_TRUE(report.verdict.passed())
+          << transport << ", seed " << seed << ": " << report.verdict.ToString();
+    }
+  }
+}
+
 TEST(Catalogue, EveryScenarioPasses) {
   size_t ran = 0;
   for (const auto& scenario : AllScenarios().scenarios()) {

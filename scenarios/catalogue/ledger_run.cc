@@ -212,7 +212,7 @@ absl::StatusOr<std::unique_ptr<any::Security>> LedgerRun::SecurityOf(const Runti
 // Clients are given the primary's certificate once there is one.
 Task<std::unique_ptr<any::Security>> LedgerRun::ClientSecurity(Runtime runtime) {
   while (NeedsCertificates(transport_) && !identities_[0].has_value()) {
-    (void)co_await runtime.clock->SleepFor(1ms);
+    if (!(co_await runtime.clock->SleepFor(1ms)).ok()) break;
   }
   any::SecurityOptions options;
   if (identities_[0].has_value()) options.roots_pem = identities_[0]->certificate_chain_pem;

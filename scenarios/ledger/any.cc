@@ -43,7 +43,7 @@ Task<absl::StatusOr<ReplicaReport>> ListenAndRun(const any::Environment* environ
 Task<void> EndTransports(Scope* background, any::Security* security) {
   background->RequestStop();
   co_await background->Join();
-  if (security != nullptr) co_await security->Drain();
+  if (security != nullptr) co_await Shielded(security->Drain());
 }
 
 Task<absl::StatusOr<ReplicaReport>> RunReplicaOn(const any::Environment* environment,
@@ -61,7 +61,7 @@ Task<absl::StatusOr<ReplicaReport>> RunReplicaOn(const any::Environment* environ
 Task<absl::StatusOr<ReplicaReport>> RunReplicaAt(ReplicaConfig config, Endpoint replicas,
                                                  any::Url clients, Runtime runtime,
                                                  ReplicaParts parts, any::Options options) {
-  Scope background(co_await ThisTask());
+  Scope background(runtime.executor);  // goes on while the service drains
   const any::Environment environment{runtime, &background};
   absl::StatusOr<ReplicaReport> report = co_await ListenAndRun(
       &environment, std::move(config), std::move(replicas), std::move(clients), parts, options);
@@ -72,12 +72,13 @@ Task<absl::StatusOr<ReplicaReport>> RunReplicaAt(ReplicaConfig config, Endpoint 
 Task<absl::StatusOr<ClientReport>> RunClientTo(ClientConfig config, WorkloadConfig workload,
                                                any::Url to, Runtime runtime, ClientParts parts,
                                                any::Options options) {
-  Scope background(co_await ThisTask());
+  Scope background(runtime.executor);  // goes on while the service drains
   absl::StatusOr<any::Connector> connector =
       any::MakeConnector({runtime, &background}, to, options);
-  if (!connector.ok()) co_return connector.status();
-  absl::StatusOr<ClientReport> report =
-      co_await RunClient(std::move(config), workload, runtime, *std::move(connector), parts);
+  absl::StatusOr<ClientReport> report = connector.status();
+  if (connector.ok()) {
+    report = co_await RunClient(std::move(config), workload, runtime, *std::move(connector), parts);
+  }
   co_await EndTransports(&background, options.security);
   co_return report;
 }

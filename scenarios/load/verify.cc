@@ -255,7 +255,7 @@ class Verifier {
 Task<Verification> VerifyReplicas(VerifyConfig config, Runtime runtime,
                                   const OutsideChecker* acknowledged, Findings* findings) {
   any::Security* const security = config.transport.security;
-  Scope background(co_await ThisTask());
+  Scope background(runtime.executor);
   Verification verification;
   {
     Verifier verifier(std::move(config), runtime, acknowledged, findings);

@@ -98,7 +98,7 @@ Task<absl::Status> RunNode(NodeFlags flags, Runtime runtime, NodeLog* log) {
   absl::StatusOr<std::unique_ptr<any::Security>> security =
       scenarios::OpenServerSecurity(runtime, flags.certificate, flags.listen);
   if (!security.ok()) co_return security.status();
-  Scope background(co_await ThisTask());
+  Scope background(runtime.executor);
   const any::Environment environment{runtime, &background};
   any::Options options;
   options.security = security->get();
