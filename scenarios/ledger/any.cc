@@ -75,9 +75,11 @@ Task<absl::StatusOr<ClientReport>> RunClientTo(ClientConfig config, WorkloadConf
   Scope background(runtime.executor);  // goes on while the service drains
   absl::StatusOr<any::Connector> connector =
       any::MakeConnector({runtime, &background}, to, options);
-  absl::StatusOr<ClientReport> report = connector.status();
+  absl::StatusOr<ClientReport> report = absl::UnknownError("it did not run");
   if (connector.ok()) {
     report = co_await RunClient(std::move(config), workload, runtime, *std::move(connector), parts);
+  } else {
+    report = connector.status();
   }
   co_await EndTransports(&background, options.security);
   co_return report;
