@@ -1,6 +1,7 @@
 #include "bench/bars.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <iostream>
 #include <string_view>
@@ -111,9 +112,42 @@ void RunPasses(const Mode& mode, Collector* collector) {
   benchmark::Shutdown();
 }
 
+size_t CountAbove(const std::vector<double>& values, double bound) {
+  return static_cast<size_t>(
+      std::count_if(values.begin(), values.end(), [bound](double value) { return value > bound; }));
+}
+
+// Of `passes` tosses of a coin, at least `above` are heads.
+double ChanceOfAtLeast(size_t above, size_t passes) {
+  double chance = 0;
+  double term = std::pow(0.5, static_cast<double>(passes));  // all heads
+  for (size_t heads = passes; heads + 1 > above; --heads) {
+    chance += term;
+    if (heads == 0) break;
+    term *= static_cast<double>(heads) / static_cast<double>(passes - heads + 1);
+  }
+  return chance;
+}
+
+constexpr size_t kPassesToShow = 7;
+constexpr double kChance = 0.01;
+
+bool ShownToBeAbove(const std::vector<double>& quotients, double bound) {
+  if (quotients.size() < kPassesToShow) return true;
+  return ChanceOfAtLeast(CountAbove(quotients, bound), quotients.size()) < kChance;
+}
+
 std::string Number(double value) {
   if (value >= 1e5) return absl::StrFormat("%.3g M", value / 1e6);
   return absl::StrFormat("%.3g", value);
+}
+
+std::string Required(const Bar& bar) {
+  const char* relation = bar.kind == Bar::Kind::kAtLeast ? ">= " : "<= ";
+  std::string required = absl::StrCat(relation, Number(bar.bound), " ", bar.unit);
+  if (bar.kind != Bar::Kind::kNotMore) return required;
+  return absl::StrCat(required, " (", CountAbove(bar.quotients, bar.bound), " of ",
+                      bar.quotients.size(), " above)");
 }
 
 }  // namespace
@@ -142,17 +176,22 @@ std::optional<double> Measurements::Spread(const std::string& benchmark) const {
   return distance / 2 / *Median(values);
 }
 
-std::optional<double> Measurements::Quotient(const std::string& what, const std::string& a,
-                                             const std::string& b) const {
+std::vector<double> Measurements::Quotients(const std::string& what, const std::string& a,
+                                            const std::string& b) const {
   auto of_a = values_.find({a, what});
   auto of_b = values_.find({b, what});
-  if (of_a == values_.end() || of_b == values_.end()) return std::nullopt;
-  if (of_a->second.size() != of_b->second.size()) return std::nullopt;
+  if (of_a == values_.end() || of_b == values_.end()) return {};
+  if (of_a->second.size() != of_b->second.size()) return {};
   std::vector<double> quotients;
   for (size_t pass = 0; pass < of_a->second.size(); ++pass) {
     quotients.push_back(of_a->second[pass] / of_b->second[pass]);
   }
-  return Median(std::move(quotients));
+  return quotients;
+}
+
+std::optional<double> Measurements::Quotient(const std::string& what, const std::string& a,
+                                             const std::string& b) const {
+  return Median(Quotients(what, a, b));
 }
 
 std::string Measurements::Format() const {
@@ -170,11 +209,23 @@ std::string Measurements::Format() const {
 
 bool Bar::passed() const {
   if (!value.has_value()) return false;
-  return kind == Kind::kAtLeast ? *value >= bound : *value <= bound;
+  switch (kind) {
+    case Kind::kAtLeast:
+      return *value >= bound;
+    case Kind::kAtMost:
+      return *value <= bound;
+    case Kind::kNotMore:
+      return *value <= bound || !ShownToBeAbove(quotients, bound);
+  }
 }
 
 Bar AtLeast(std::string name, std::optional<double> value, double bound, std::string unit) {
   return {std::move(name), value, Bar::Kind::kAtLeast, bound, std::move(unit)};
+}
+
+Bar NotMore(std::string name, std::vector<double> quotients, std::string unit) {
+  std::optional<double> median = Median(quotients);
+  return {std::move(name), median, Bar::Kind::kNotMore, 1, std::move(unit), std::move(quotients)};
 }
 
 Bar AtMost(std::string name, std::optional<double> value, double bound, std::string unit) {
@@ -188,13 +239,11 @@ std::optional<double> Quotient(std::optional<double> a, std::optional<double> b)
 
 std::string FormatBars(const Bars& bars) {
   std::string table =
-      absl::StrFormat("%-52s %14s  %-26s %s\n", "bar", "median", "required", "verdict");
+      absl::StrFormat("%-52s %14s  %-34s %s\n", "bar", "median", "required", "verdict");
   for (const Bar& bar : bars) {
-    absl::StrAppendFormat(&table, "%-52s %14s  %-26s %s\n", bar.name,
+    absl::StrAppendFormat(&table, "%-52s %14s  %-34s %s\n", bar.name,
                           bar.value.has_value() ? Number(*bar.value) : "not measured",
-                          absl::StrCat(bar.kind == Bar::Kind::kAtLeast ? ">= " : "<= ",
-                                       Number(bar.bound), " ", bar.unit),
-                          bar.passed() ? "PASS" : "FAIL");
+                          Required(bar), bar.passed() ? "PASS" : "FAIL");
   }
   return table;
 }

@@ -55,6 +55,13 @@ class Measurements {
   std::optional<double> TimeQuotient(const std::string& a, const std::string& b) const {
     return Quotient(kNanoseconds, a, b);
   }
+  // Those of which `Quotient` and `TimeQuotient` are the median, a pass each; none where they are
+  // nothing.
+  std::vector<double> Quotients(const std::string& what, const std::string& a,
+                                const std::string& b) const;
+  std::vector<double> TimeQuotients(const std::string& a, const std::string& b) const {
+    return Quotients(kNanoseconds, a, b);
+  }
 
   // Half of the distance between the quartiles, as a share of the median: how far to trust it.
   std::optional<double> Spread(const std::string& benchmark) const;
@@ -70,13 +77,14 @@ class Measurements {
 
 // One requirement. A value that was not measured misses it.
 struct Bar {
-  enum class Kind { kAtLeast, kAtMost };
+  enum class Kind { kAtLeast, kAtMost, kNotMore };
 
   std::string name;
   std::optional<double> value;
   Kind kind;
   double bound;
   std::string unit;
+  std::vector<double> quotients = {};  // of kNotMore, a pass each
 
   bool passed() const;
 };
@@ -84,6 +92,11 @@ using Bars = std::vector<Bar>;
 
 Bar AtLeast(std::string name, std::optional<double> value, double bound, std::string unit);
 Bar AtMost(std::string name, std::optional<double> value, double bound, std::string unit);
+// No more than an equal: at most 1, where the true value may be 1 and the median is then above it
+// every other time. It is missed if the passes show that it is more: if so many of them, or more,
+// would lie above 1 less than once in a hundred times, were each as likely to lie below (the sign
+// test; 7 of 7, 9 of 9, 13 of 15). Fewer than 7 passes can show nothing: there the median decides.
+Bar NotMore(std::string name, std::vector<double> quotients, std::string unit);
 
 // `a / b`, where both are there.
 std::optional<double> Quotient(std::optional<double> a, std::optional<double> b);

@@ -6,6 +6,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <vector>
+
 namespace faultline::bench {
 namespace {
 
@@ -65,15 +68,39 @@ TEST(Bar, HoldsOnItsSideOfTheBoundAndOnTheBoundItself) {
   EXPECT_FALSE(AtMost("x", 4.01, 4, "").passed());
 }
 
+// `above` passes of 1.2, the others 0.9.
+std::vector<double> Passes(size_t passes, size_t above) {
+  std::vector<double> quotients(passes, 0.9);
+  std::fill_n(quotients.begin(), above, 1.2);
+  return quotients;
+}
+
+TEST(Bar, NotMoreIsMissedWhereThePassesShowThatItIsMore) {
+  EXPECT_TRUE(NotMore("x", Passes(15, 12), "").passed());   // 576 of 32,768
+  EXPECT_FALSE(NotMore("x", Passes(15, 13), "").passed());  // 121 of 32,768
+  EXPECT_TRUE(NotMore("x", Passes(9, 8), "").passed());     // 10 of 512
+  EXPECT_FALSE(NotMore("x", Passes(9, 9), "").passed());    // 1 of 512
+  EXPECT_TRUE(NotMore("x", Passes(7, 6), "").passed());     // 8 of 128
+  EXPECT_FALSE(NotMore("x", Passes(7, 7), "").passed());    // 1 of 128
+  EXPECT_TRUE(NotMore("x", {1, 1, 1, 1, 1, 1, 1}, "").passed()) << "an equal is not more";
+}
+
+TEST(Bar, NotMoreGoesByTheMedianWhereFewPassesCanShowNothing) {
+  EXPECT_FALSE(NotMore("x", Passes(6, 4), "").passed());
+  EXPECT_TRUE(NotMore("x", Passes(5, 2), "").passed());
+  EXPECT_FALSE(NotMore("x", Passes(1, 1), "").passed());
+}
+
 TEST(Bar, WithoutAMeasurementIsMissed) {
+  EXPECT_FALSE(NotMore("x", {}, "").passed());
   EXPECT_FALSE(AtLeast("x", std::nullopt, 0, "").passed());
   EXPECT_FALSE(AtMost("x", std::nullopt, 1e18, "").passed());
 }
 
 TEST(FormatBars, SaysForEachBarWhatWasSeenWhatWasAskedAndTheVerdict) {
-  std::string table =
-      FormatBars({AtLeast("one-way", 5.8e6, 4e6, "/s"), AtMost("growth", 3.25, 2, "times"),
-                  AtMost("idle", std::nullopt, 1.05, "times")});
+  std::string table = FormatBars(
+      {AtLeast("one-way", 5.8e6, 4e6, "/s"), AtMost("growth", 3.25, 2, "times"),
+       AtMost("idle", std::nullopt, 1.05, "times"), NotMore("equal", Passes(9, 5), "times")});
   auto line_of = [&table](const std::string& name) {
     size_t start = table.find("\n" + name) + 1;
     return table.substr(start, table.find('\n', start) - start);
@@ -83,6 +110,8 @@ TEST(FormatBars, SaysForEachBarWhatWasSeenWhatWasAskedAndTheVerdict) {
   EXPECT_NE(line_of("one-way").find("PASS"), std::string::npos) << table;
   EXPECT_NE(line_of("growth").find("3.25"), std::string::npos) << table;
   EXPECT_NE(line_of("growth").find("FAIL"), std::string::npos) << table;
+  EXPECT_NE(line_of("equal").find("(5 of 9 above)"), std::string::npos) << table;
+  EXPECT_NE(line_of("equal").find("PASS"), std::string::npos) << table;
   EXPECT_NE(line_of("idle").find("not measured"), std::string::npos) << table;
   EXPECT_NE(line_of("idle").find("FAIL"), std::string::npos) << table;
 }

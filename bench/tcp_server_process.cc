@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <vector>
 
+#include "bench/tcp_congestion.h"
 #include "runtime/check.h"
 
 namespace faultline::bench {
@@ -51,8 +52,10 @@ void BindToProcessor(int cpu) {
 [[noreturn]] void RunServer(const Contestant& contestant, const Load& load, int reports) {
   alarm(ServerProcess::kLifetimeSeconds);
   if (load.cores == Cores::kTwo) BindToProcessor(Processors()[1]);
-  uint64_t messages =
-      contestant.serve(load, [reports](uint16_t port) { Tell<uint16_t>(reports, port); });
+  uint64_t messages = contestant.serve(load, [reports](uint16_t port) {
+    UseReno();
+    Tell<uint16_t>(reports, port);
+  });
   Tell<uint64_t>(reports, messages);
   _exit(0);
 }
