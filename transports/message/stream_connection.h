@@ -1,4 +1,5 @@
-// StreamConnection: messages over whatever is a `Stream`: TCP, Unix sockets, TLS.
+// StreamConnection: messages over whatever is a `Stream`: TCP, Unix sockets, TLS, standard input
+// and output (runtime/epoll/descriptor_stream.h), a pair in memory (runtime/stream_pair.h).
 //
 //   StreamConnection connection(std::move(stream), pool, {});
 //   auto [reader, writer] = std::move(connection).Split();
