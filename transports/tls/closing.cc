@@ -6,15 +6,15 @@
 
 namespace faultline::tls {
 
-absl::Status Closing::Adopt(Executor* executor, Task<void> close) {
-  std::erase_if(tasks_, [](const OwnedTask& task) { return task.done(); });
-  if (tasks_.size() >= max_) {
+absl::Status Closing::Start(Executor* executor, Task<void> close, Kind* kind) {
+  std::erase_if(kind->tasks, [](const OwnedTask& task) { return task.done(); });
+  if (kind->tasks.size() >= kind->max) {
     return absl::ResourceExhaustedError(
-        absl::StrCat("max_closing: ", max_, " connections are being closed already"));
+        absl::StrCat(kind->limit, ": ", kind->max, " connections are being closed already"));
   }
   ++live_;
   drained_.Reset();
-  tasks_.emplace_back(executor, Count(std::move(close)));
+  kind->tasks.emplace_back(executor, Count(std::move(close)));
   return absl::OkStatus();
 }
 

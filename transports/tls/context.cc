@@ -15,6 +15,8 @@ namespace faultline::tls {
 namespace {
 
 constexpr size_t kAlpnNameMax = 255;  // RFC 7301, section 3.1
+// Names are those of subjectAltName; a common name is none (RFC 9525, section 2).
+constexpr unsigned kNameFlags = X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
 
 std::string AlpnWire(const std::vector<std::string>& names) {
   std::string wire;
@@ -77,7 +79,7 @@ ContextBase::ContextBase(const engine::Environment& environment, const CommonOpt
     : environment_(environment),
       common_(common),
       alpn_wire_(AlpnWire(common.alpn)),
-      closing_(std::make_shared<Closing>(common.max_closing)) {}
+      closing_(std::make_shared<Closing>(common.max_closing, common.max_farewells)) {}
 
 absl::StatusOr<bssl::UniquePtr<SSL_CTX>> ContextBase::NewEngineContext() {
   if (absl::Status alpn = CheckAlpn(common_.alpn); !alpn.ok()) return alpn;
@@ -175,7 +177,9 @@ void ServerContext::SelectIdentity(SSL* ssl) {
   std::string_view wanted(name);
   for (const bssl::UniquePtr<SSL_CTX>& identity : identities_) {
     X509* certificate = SSL_CTX_get0_certificate(identity.get());
-    if (X509_check_host(certificate, wanted.data(), wanted.size(), 0, nullptr) != 1) continue;
+    if (X509_check_host(certificate, wanted.data(), wanted.size(), kNameFlags, nullptr) != 1) {
+      continue;
+    }
     SSL_set_SSL_CTX(ssl, identity.get());
     return;
   }
@@ -231,6 +235,7 @@ absl::StatusOr<bssl::UniquePtr<SSL>> ClientContext::NewEngine(const std::string&
   bssl::UniquePtr<SSL> ssl(SSL_new(engine_.get()));
   SSL_set_connect_state(ssl.get());
   X509_VERIFY_PARAM* expected = SSL_get0_param(ssl.get());
+  X509_VERIFY_PARAM_set_hostflags(expected, kNameFlags);
   bool set =
       IsAddress(server_name)
           ? X509_VERIFY_PARAM_set1_ip_asc(expected, server_name.c_str()) == 1

@@ -45,10 +45,13 @@ struct CommonOptions {
   std::vector<std::string> alpn{};
   // From the first byte to a verified peer.
   Duration handshake_grace = 10s;
-  // From close_notify to the peer's answer; then the connection is reset.
+  // From the close to the peer's answer to close_notify. Then the stream below is closed without
+  // it, or reset if something of ours is still queued.
   Duration close_grace = 2s;
   // Connections that are being closed; more are reset at once. Names itself in the error.
   size_t max_closing = 1024;
+  // Peers that are being told why their handshake failed; more are reset at once, untold.
+  size_t max_farewells = 256;
   KeyLog* key_log = nullptr;  // not owned; outlives the context
 };
 

@@ -4,7 +4,7 @@
 // The reading task reads from below only while somebody waits for plaintext that is not there; a
 // read that was cancelled leaves it at that, and what it brings is kept. The writing task writes
 // whatever the session has to say. A write above completes when its plaintext has been encrypted;
-// at most `kBufferMax` plus a record is queued then, and a further write waits.
+// at most `kBufferMax` plus a record gather while as much is on its way, and a further write waits.
 //
 // Invariants
 //  1. An operation is pending only if the session could not serve it when it was last asked.

@@ -73,6 +73,16 @@ TEST(TlsVerification, AnotherAddressIsRefused) {
                 "the peer refused: bad certificate");
 }
 
+// A certificate without any subjectAltName; its common name is "faultline".
+TEST(TlsVerification, ACommonNameIsNoName) {
+  ExpectRefused(
+      [](Shared* shared) {
+        shared->server.identities = {shared->certificates->nameless};
+        shared->server_name = "faultline";
+      },
+      "wanted faultline, and it is for no names", "the peer refused: bad certificate");
+}
+
 TEST(TlsVerification, AnAddressIsANameToo) {
   InBothWorlds(ConversingServer, ConversingClient, CheckConversation,
                [](Shared* shared) { shared->server_name = "127.0.0.1"; });

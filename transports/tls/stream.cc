@@ -28,7 +28,7 @@ Task<absl::StatusOr<std::unique_ptr<TlsStream>>> Complete(std::unique_ptr<Core> 
   Executor* executor = core->executor();
   std::shared_ptr<Closing> closing = core->closing();
   if (closing != nullptr && core->session()->failed()) {
-    (void)closing->Adopt(executor, FarewellInBackground(std::move(core)));
+    (void)closing->AdoptFarewell(executor, FarewellInBackground(std::move(core)));
   }
   co_return done;
 }

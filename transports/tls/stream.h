@@ -8,8 +8,9 @@
 // What is different from TCP:
 //   Read           0 bytes mean that the peer has said close_notify. A stream that ends without it
 //                  was cut by somebody: DataLoss "truncated", each time.
-//   Write          completes when the bytes are encrypted and queued, at most 64 KiB and a record
-//                  of them. What goes wrong below is told by a later operation.
+//   Write          completes when the bytes are encrypted and queued. At most 64 KiB and a record
+//                  gather while as much is on its way; then writes wait. What goes wrong below is
+//                  told by a later operation.
 //   ShutdownWrite  queues close_notify behind what was written. The stream below stays open.
 //   Close          ends in order in the background: what is queued leaves, close_notify after it,
 //                  and the peer may answer, all within `close_grace`; the context bounds how many
@@ -91,7 +92,8 @@ class TlsStream final : public Stream {
 //   Aborted             the peer refused for another reason, which is named
 //   DataLoss            the peer ended the stream
 //   and those of the stream below; Cancelled.
-// After an error the peer is told by an alert, in the background, within `close_grace`.
+// After an error the peer is told by an alert, in the background, within `close_grace`; after
+// DeadlineExceeded, and beyond `max_farewells`, it is reset.
 Task<absl::StatusOr<std::unique_ptr<TlsStream>>> ServerHandshake(std::unique_ptr<Stream> below,
                                                                  ServerContext* context,
                                                                  BufferPool* pool);

@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -156,23 +157,97 @@ TEST(TlsEnds, CloseDeliversWhatWasWritten) {
       [](Shared* shared) { shared->bytes = 200'000; });
 }
 
+// Serves two connections, one after the other, and notes how they end.
+Task<void> TwiceReceivingServer(Runtime runtime, Shared* shared) {
+  auto context = NewServer(runtime, *shared);
+  std::unique_ptr<faultline::Listener> listener = ListenAt(runtime, shared);
+  std::array<std::unique_ptr<TlsStream>, 2> streams;
+  for (auto& stream : streams) {
+    auto raw = co_await listener->Accept();
+    auto done = co_await ServerHandshake(*std::move(raw), context.get(), runtime.buffers);
+    shared->server_end.Update(done.status());
+    if (!done.ok()) co_return;
+    stream = *std::move(done);
+  }
+  for (auto& stream : streams) {
+    size_t received = 0;
+    absl::Status end = co_await ReceivePattern(stream.get(), &received);
+    shared->notes.push_back(end.ok() ? "clean" : ErrnoOf(end) == ECONNRESET ? "reset" : "other");
+  }
+}
+
 // Two connections are closed where one may be.
 Task<void> HastyClient(Runtime runtime, Shared* shared) {
   auto context = NewClient(runtime, *shared);
-  auto stream = co_await Dial(runtime, shared, context.get());
-  shared->client_end = stream.status();
-  if (stream.ok()) shared->client_end = (*stream)->Close();
+  auto first = co_await Dial(runtime, shared, context.get());
+  auto second = co_await Dial(runtime, shared, context.get());
+  shared->client_end.Update(first.status());
+  shared->client_end.Update(second.status());
+  if (!shared->client_end.ok()) co_return;
+  shared->client_end = (*first)->Close();
+  EXPECT_TRUE(shared->client_end.ok()) << shared->client_end;
+  shared->client_end = (*second)->Close();
+  EXPECT_TRUE((co_await context->closing()->Drain()).ok());
 }
 
 TEST(TlsEnds, TheNumberOfThoseThatAreClosingIsBounded) {
   InBothWorlds(
-      ReceivingServer, HastyClient,
+      TwiceReceivingServer, HastyClient,
       [](const Shared& shared) {
         EXPECT_TRUE(absl::IsResourceExhausted(shared.client_end)) << shared.client_end;
         EXPECT_THAT(shared.client_end.ToString(), HasSubstr("max_closing"));
-        EXPECT_EQ(ErrnoOf(shared.server_end), ECONNRESET) << shared.server_end;
+        EXPECT_EQ(shared.notes, (std::vector<std::string>{"clean", "reset"}));
       },
-      [](Shared* shared) { shared->client.common.max_closing = 0; }, 4);
+      [](Shared* shared) {
+        shared->client.common.max_closing = 1;
+        shared->client.common.close_grace = 200ms;
+      },
+      4);
+}
+
+// Greets one that fails and stays, then one that it closes in order.
+Task<void> PesteredServer(Runtime runtime, Shared* shared) {
+  auto context = NewServer(runtime, *shared);
+  std::unique_ptr<faultline::Listener> listener = ListenAt(runtime, shared);
+  auto raw = co_await listener->Accept();
+  auto failed = co_await ServerHandshake(*std::move(raw), context.get(), runtime.buffers);
+  EXPECT_TRUE(absl::IsInvalidArgument(failed.status())) << failed.status();
+  EXPECT_EQ(context->closing()->live(), 1u);  // the farewell, which takes its time
+  raw = co_await listener->Accept();
+  auto stream = co_await ServerHandshake(*std::move(raw), context.get(), runtime.buffers);
+  shared->server_end = stream.status();
+  if (!stream.ok()) co_return;
+  shared->server_end = co_await SendPattern(stream->get(), shared->bytes);
+  shared->server_end.Update((*stream)->Close());
+  EXPECT_TRUE((co_await context->closing()->Drain()).ok());
+}
+
+Task<void> PesteringClient(Runtime runtime, Shared* shared) {
+  auto context = NewClient(runtime, *shared);
+  std::unique_ptr<Stream> pest = co_await ConnectRaw(runtime, shared);
+  std::string hello = "GET / HTTP/1.1\r\n\r\n";
+  EXPECT_TRUE((co_await WriteAll(pest.get(), std::as_bytes(std::span(hello)))).ok());
+  auto stream = co_await Dial(runtime, shared, context.get());
+  shared->client_end = stream.status();
+  if (!stream.ok()) co_return;
+  shared->client_end = co_await ReceivePattern(stream->get(), &shared->answered);
+  shared->client_end.Update(co_await (*stream)->CloseOrderly());
+}
+
+TEST(TlsEnds, FarewellsTakeNoPlaceFromOrderlyEnds) {
+  InBothWorlds(
+      PesteredServer, PesteringClient,
+      [](const Shared& shared) {
+        EXPECT_TRUE(shared.server_end.ok()) << shared.server_end;
+        EXPECT_TRUE(shared.client_end.ok()) << shared.client_end;
+        EXPECT_EQ(shared.answered, shared.bytes);
+      },
+      [](Shared* shared) {
+        shared->bytes = 30'000;
+        shared->server.common.max_closing = 1;
+        shared->server.common.max_farewells = 1;
+      },
+      4);
 }
 
 // Shakes hands, and then neither reads nor answers.

@@ -114,6 +114,7 @@ Certificates::Certificates(const engine::Environment& environment)
       future(IssuedBy(authority, environment, {.names = {"server"}, .valid_from = 24h})),
       unknown(IssuedBy(stranger, environment, {.names = {"server"}})),
       self_signed(Must(SelfSigned(environment, {.names = {"server"}}))),
+      nameless(IssuedBy(authority, environment, {})),
       client(IssuedBy(authority, environment, {.names = {"client"}})),
       impostor(IssuedBy(stranger, environment, {.names = {"client"}})) {}
 

@@ -33,6 +33,7 @@ struct Certificates {
   Identity future;       // "server"
   Identity unknown;      // "server", of the stranger
   Identity self_signed;  // "server"
+  Identity nameless;     // nothing but a common name
   Identity client;       // "client"
   Identity impostor;     // "client", of the stranger
 };
@@ -46,6 +47,7 @@ struct Shared {
   ClientOptions client{};  // roots: the authority's if none
   std::string server_name = "server";
   size_t bytes = 0;  // how much the scenario moves
+  Duration crowded_grace = 1s;
   absl::Status server_end;
   absl::Status client_end;
   std::string server_alpn;

@@ -3,6 +3,9 @@
 #include <deque>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "runtime/check.h"
+#include "runtime/combine.h"
 #include "runtime/event.h"
 #include "runtime/owned_task.h"
 
@@ -17,7 +20,13 @@ class Acceptor {
  public:
   Acceptor(std::unique_ptr<faultline::Listener> listener, BufferPool* pool, ServerContext* context,
            const ListenerOptions& options)
-      : listener_(std::move(listener)), pool_(pool), context_(context), options_(options) {}
+      : listener_(std::move(listener)),
+        clock_(context->environment().clock),
+        pool_(pool),
+        context_(context),
+        options_(options) {
+    FAULTLINE_CHECK(options.max_handshakes > 0) << "nobody could ever be greeted";
+  }
 
   Task<absl::StatusOr<Connection>> Accept() {
     if (executor_ == nullptr) {
@@ -51,9 +60,9 @@ class Acceptor {
  private:
   Task<void> AcceptAll() {
     while (end_.ok()) {
-      co_await WaitForRoom();
       absl::StatusOr<std::unique_ptr<Stream>> stream = co_await listener_->Accept();
       if (stream.ok()) {
+        co_await WaitForRoom();
         Greet(*std::move(stream));
       } else {
         end_ = stream.status();
@@ -62,17 +71,48 @@ class Acceptor {
     changed_.Set();
   }
 
+  // The oldest handshake makes room once it has had its fair time.
   Task<void> WaitForRoom() {
     while (in_flight_ + ready_.size() >= options_.max_handshakes) {
+      ForgetDone();
       room_.Reset();
-      (void)co_await room_.Wait();
+      if (handshakes_.empty()) {
+        (void)co_await room_.Wait();
+        continue;
+      }
+      const MonotonicTime fair = handshakes_.front().since + options_.crowded_grace;
+      if (clock_->Now() < fair) {
+        (void)co_await Deadline(clock_, fair, AwaitRoom());
+      } else {
+        GiveUpOldest();
+      }
     }
   }
 
+  Task<absl::Status> AwaitRoom() { co_return co_await room_.Wait(); }
+
+  void GiveUpOldest() {
+    const Handshake oldest = std::move(handshakes_.front());
+    handshakes_.erase(handshakes_.begin());
+    --in_flight_;
+    if (options_.observer == nullptr) return;
+    options_.observer->OnHandshakeFailed(
+        oldest.peer, absl::ResourceExhaustedError(absl::StrCat(
+                         "TLS handshake: max_handshakes: ", options_.max_handshakes,
+                         " are in flight and others wait; given up after crowded_grace, ",
+                         FormatSeconds(options_.crowded_grace))));
+  }
+
+  void ForgetDone() {
+    std::erase_if(handshakes_, [](const Handshake& handshake) { return handshake.task.done(); });
+  }
+
   void Greet(std::unique_ptr<Stream> stream) {
-    std::erase_if(handshakes_, [](const OwnedTask& task) { return task.done(); });
+    ForgetDone();
     ++in_flight_;
-    handshakes_.emplace_back(executor_, ShakeHands(std::move(stream)));
+    Endpoint peer = stream->peer_address();
+    handshakes_.push_back(
+        {clock_->Now(), std::move(peer), OwnedTask(executor_, ShakeHands(std::move(stream)))});
   }
 
   Task<void> ShakeHands(std::unique_ptr<Stream> stream) {
@@ -88,7 +128,14 @@ class Acceptor {
     changed_.Set();
   }
 
+  struct Handshake {
+    MonotonicTime since;
+    Endpoint peer;
+    OwnedTask task;
+  };
+
   const std::unique_ptr<faultline::Listener> listener_;
+  Clock* const clock_;
   BufferPool* const pool_;
   ServerContext* const context_;
   const ListenerOptions options_;
@@ -98,7 +145,7 @@ class Acceptor {
   absl::Status end_;
   Event changed_;
   Event room_;
-  std::vector<OwnedTask> handshakes_;  // those that have ended leave with the next one
+  std::vector<Handshake> handshakes_;  // the oldest first; those that have ended leave later
   OwnedTask accepting_;                // last: it uses all of the above
 };
 

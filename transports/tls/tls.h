@@ -11,8 +11,9 @@
 // `Close` goes on in the background, within `close_grace`.
 //
 // Handshakes run beside `Accept`, at most `max_handshakes` at a time, each within the context's
-// `handshake_grace`: a slow or hostile one holds up nobody. Those that fail are told to an
-// observer; the listener goes on.
+// `handshake_grace`: a slow or hostile one holds up nobody. When all places are taken, the oldest
+// handshake that has had `crowded_grace` makes room for who comes next. Those that fail are told to
+// an observer; the listener goes on.
 #ifndef FAULTLINE_TRANSPORTS_TLS_TLS_H_
 #define FAULTLINE_TRANSPORTS_TLS_TLS_H_
 
@@ -28,6 +29,7 @@
 #include "runtime/network.h"
 #include "runtime/stream.h"
 #include "runtime/task.h"
+#include "runtime/time.h"
 #include "transports/message/concepts.h"
 #include "transports/message/stream_connection.h"
 #include "transports/tls/context.h"
@@ -75,14 +77,19 @@ class Connection {
 class HandshakeObserver {
  public:
   virtual ~HandshakeObserver() = default;
+  // `why`: as `ServerHandshake`; ResourceExhausted, naming max_handshakes, if it had to make room.
+  // Does nothing to the listener.
   virtual void OnHandshakeFailed(const Endpoint& peer, const absl::Status& why) = 0;
 };
 
 struct ListenerOptions {
   faultline::ListenOptions socket{};
   ConnectionOptions connection{};
-  // In flight, or done and not accepted yet. Further connections wait in the backlog.
+  // In flight, or done and not accepted yet. One more waits for a place, others in the backlog. At
+  // least 1.
   size_t max_handshakes = 256;
+  // What a handshake may take although others wait for its place.
+  Duration crowded_grace = 1s;
   HandshakeObserver* observer = nullptr;
 };
 

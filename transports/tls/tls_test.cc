@@ -138,7 +138,9 @@ Task<void> PatientServer(Runtime runtime, Shared* shared) {
   Failures failures;
   auto context = testing::NewServer(runtime, *shared);
   Listener listener = ListenAt(runtime, shared, context.get(),
-                               {.max_handshakes = shared->bytes, .observer = &failures});
+                               {.max_handshakes = shared->bytes,
+                                .crowded_grace = shared->crowded_grace,
+                                .observer = &failures});
   auto accepted = co_await listener.Accept();
   shared->server_end = accepted.status();
   if (!accepted.ok()) co_return;
@@ -200,6 +202,26 @@ TEST(TlsListener, TheNumberOfHandshakesIsBounded) {
       [](Shared* shared) {
         shared->bytes = 2;
         shared->server.common.handshake_grace = 100ms;
+      });
+}
+
+TEST(TlsListener, TheOldestHandshakeMakesRoom) {
+  InBothWorlds(
+      PatientServer, CrowdedClient,
+      [](const Shared& shared) {
+        EXPECT_TRUE(shared.server_end.ok()) << shared.server_end;
+        EXPECT_TRUE(shared.client_end.ok()) << shared.client_end;
+        ASSERT_EQ(shared.notes.size(), 3u);
+        EXPECT_EQ(shared.notes[0], "1 in flight");
+        EXPECT_EQ(shared.notes[1],
+                  "RESOURCE_EXHAUSTED: TLS handshake: max_handshakes: 2 are in flight and others "
+                  "wait; given up after crowded_grace, 0.050000000s");
+        EXPECT_THAT(shared.notes[2], ::testing::HasSubstr("handshake_grace"));
+      },
+      [](Shared* shared) {
+        shared->bytes = 2;
+        shared->server.common.handshake_grace = 250ms;
+        shared->crowded_grace = 50ms;
       });
 }
 
