@@ -116,6 +116,8 @@ TEST(WebSocketClosing, APeerThatNeverAnswersIsAborted) {
       FinishingServer, RawClient,
       [](const Context& done) {
         EXPECT_EQ(ErrnoOf(done.server_end), ECONNABORTED) << done.server_end;
+        EXPECT_NE(done.server_end.message().find("close_grace, 0.030"), absl::string_view::npos)
+            << done.server_end;
         EXPECT_EQ(CloseCodeIn(done.raw), 1000);
       },
       WithGrace());
@@ -151,6 +153,60 @@ TEST(WebSocketClosing, CloseDropsWhatStillComes) {
       [](const Context& done) {
         EXPECT_EQ(ParseFrames(done.raw).size(), 1u);  // and nothing is answered
         EXPECT_EQ(CloseCodeIn(done.raw), 1000);
+      },
+      context);
+}
+
+// Something wrong among it is dropped too: the end is one in order, not a reset.
+TEST(WebSocketClosing, CloseDropsWhatIsWrongToo) {
+  BufferPool pool;
+  Context context = WithGrace();
+  context.server.connection.close_grace = 10s;
+  context.wire = MessageFrame(&pool, 1, 70'000, {}) + FrameOf("text", {.opcode = 1}) +
+                 std::string(70'000, 'x');
+  InBothWorlds(
+      [](Environment environment, Runtime runtime, Context* context) -> Task<void> {
+        Connection connection = co_await AcceptOne(environment, runtime, context);
+        context->server_end = connection.Close();
+      },
+      RawClient,
+      [](const Context& done) {
+        EXPECT_EQ(ParseFrames(done.raw).size(), 1u);
+        EXPECT_EQ(CloseCodeIn(done.raw), 1000);
+        EXPECT_TRUE(done.raw_end.ok()) << done.raw_end;
+      },
+      context);
+}
+
+// Sends as long as it may, while the other half meets pings and then a wrong frame.
+Task<void> EagerServer(Environment environment, Runtime runtime, Context* context) {
+  Connection connection = co_await AcceptOne(environment, runtime, context);
+  auto [reader, writer] = std::move(connection).Split();
+  Scope scope(co_await ThisTask());
+  scope.Spawn([](Reader* reader, Context* context) -> Task<void> {
+    context->server_end = co_await ReadToEnd(reader, &context->received, kMax);
+  }(&reader, context));
+  FrozenBatch batch;
+  while (context->sent.ok()) {
+    batch.Add(Sample(runtime.buffers, 1, 100).frozen());
+    context->sent = co_await writer.SendBatch(&batch);
+  }
+  co_await scope.Join();
+}
+
+TEST(WebSocketClosing, NothingFollowsOurCloseFrame) {
+  Context context;
+  for (int i = 0; i < 20; ++i) context.wire += FrameOf("ping", {.opcode = 9});
+  context.wire += FrameOf("text", {.opcode = 1});
+  InBothWorlds(
+      EagerServer, RawClient,
+      [](const Context& done) {
+        EXPECT_TRUE(absl::IsFailedPrecondition(done.sent)) << done.sent;
+        const std::vector<ParsedFrame> frames = ParseFrames(done.raw);
+        for (size_t i = 0; i < frames.size(); ++i) {
+          EXPECT_EQ(frames[i].opcode == 8, i + 1 == frames.size()) << i << " of " << frames.size();
+        }
+        EXPECT_TRUE(done.raw_end.ok()) << done.raw_end;
       },
       context);
 }

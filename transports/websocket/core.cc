@@ -34,6 +34,14 @@ absl::Status PeerClosedStatus(const CloseReason& reason) {
 
 }  // namespace
 
+absl::Status NameHandshakeGrace(absl::Status status, Clock* clock, MonotonicTime by,
+                                const ConnectionOptions& options) {
+  if (!absl::IsDeadlineExceeded(status) || clock->Now() < by) return status;
+  return absl::DeadlineExceededError(
+      absl::StrCat("websocket: the upgrade was not done within handshake_grace, ",
+                   FormatSeconds(options.handshake_grace)));
+}
+
 // One read at a time; one whose frame was destroyed took bytes with it that nobody counted.
 class Core::Reading {
  public:
@@ -69,6 +77,11 @@ class Core::Sending {
   ~Sending() {
     if (core_ != nullptr) (void)Done(absl::AbortedError("the send was abandoned"));
   }
+  // Nothing was sent; the connection goes on.
+  absl::Status Refused(absl::Status status) {
+    std::exchange(core_, nullptr)->sending_ = false;
+    return status;
+  }
   // A failure ends the connection.
   absl::Status Done(absl::Status status) {
     Core* core = std::exchange(core_, nullptr);
@@ -102,25 +115,38 @@ Core::Core(std::unique_ptr<Stream> stream, std::shared_ptr<Engine> engine, Buffe
 
 Task<absl::Status> Core::UpgradeServer(const UpgradePolicy* policy) {
   const MonotonicTime by = engine_->clock()->Now() + options_.handshake_grace;
-  co_return co_await Deadline(engine_->clock(), by, ServeUpgrade(policy));
+  absl::Status done = co_await Deadline(engine_->clock(), by, ServeUpgrade(policy));
+  co_return NameHandshakeGrace(std::move(done), engine_->clock(), by, options_);
 }
 
 Task<absl::Status> Core::UpgradeClient(UpgradeRequest request) {
   const MonotonicTime by = engine_->clock()->Now() + options_.handshake_grace;
-  co_return co_await Deadline(engine_->clock(), by, AskUpgrade(std::move(request)));
+  absl::Status done = co_await Deadline(engine_->clock(), by, AskUpgrade(std::move(request)));
+  co_return NameHandshakeGrace(std::move(done), engine_->clock(), by, options_);
 }
 
 Task<absl::Status> Core::ServeUpgrade(const UpgradePolicy* policy) {
   session_.BeginServer(policy);
   absl::StatusOr<size_t> head = co_await ReadHead();
+  if (head.ok() && *head == 0) co_return co_await Refuse(session_.RefuseLongHead());
   if (!head.ok()) co_return head.status();
   absl::Status upgraded = session_.Upgrade(input_.unread().first(*head));
+  if (!upgraded.ok()) co_return co_await Refuse(std::move(upgraded));
   input_.Skip(*head);
+  co_return co_await WriteControl();
+}
+
+// The answer is in the session's output. What the peer still sends is waited for: to close before
+// would be a reset, which could overtake the answer.
+Task<absl::Status> Core::Refuse(absl::Status why) {
   absl::Status written = co_await WriteControl();
-  if (upgraded.ok()) co_return written;
+  if (written.ok()) {
+    Clock* clock = engine_->clock();
+    written = co_await Deadline(clock, clock->Now() + options_.close_grace, DropInput());
+  }
   if (written.ok()) (void)stream_->Close();
   dead_ = true;
-  co_return upgraded;
+  co_return why;
 }
 
 Task<absl::Status> Core::AskUpgrade(UpgradeRequest request) {
@@ -129,13 +155,14 @@ Task<absl::Status> Core::AskUpgrade(UpgradeRequest request) {
   absl::Status written = co_await WriteControl();
   if (!written.ok()) co_return written;
   absl::StatusOr<size_t> head = co_await ReadHead();
+  if (head.ok() && *head == 0) co_return session_.RefuseLongHead();
   if (!head.ok()) co_return head.status();
   absl::Status upgraded = session_.Upgrade(input_.unread().first(*head));
   input_.Skip(*head);
   co_return upgraded;
 }
 
-// Until the empty line is there; returns how many bytes that is.
+// Until the empty line is there; returns how many bytes that is, 0 for too many.
 Task<absl::StatusOr<size_t>> Core::ReadHead() {
   const size_t max = static_cast<size_t>(engine_->options().max_head_bytes);
   for (size_t seen = 0;;) {
@@ -144,10 +171,7 @@ Task<absl::StatusOr<size_t>> Core::ReadHead() {
     const size_t end = text.find(kHeadEnd, from);
     seen = text.size();
     if (end < max) co_return end + kHeadEnd.size();
-    if (seen > max) {
-      co_return absl::ResourceExhaustedError(
-          absl::StrCat("websocket: a head of more than max_head_bytes, ", max));
-    }
+    if (seen > max) co_return 0;
     absl::Status more = co_await ReadMore();
     if (!more.ok()) co_return more;
   }
@@ -164,7 +188,6 @@ Task<absl::Status> Core::ReadMore() {
 
 Task<absl::StatusOr<message::Message>> Core::ReadMessage(size_t max_message_size) {
   Reading reading(this);
-  max_message_size_ = max_message_size;
   for (;;) {
     if (!read_end_.ok()) co_return reading.Done(read_end_);
     message::Message message;
@@ -202,6 +225,8 @@ std::optional<absl::StatusOr<message::Message>> Core::TryNext(size_t max_message
 absl::Status Core::OnFound(MessageInput::Found found) {
   if (found == MessageInput::Found::kPeerClosed) {
     read_end_ = PeerClosedStatus(session_.peer_reason());
+    const bool torn = input_.within_message() && message::IsConnectionClosed(read_end_);
+    if (torn) read_end_ = input_.EndOfStream();
     OnPeerClosed();
   } else if (found == MessageInput::Found::kFailed) {
     read_end_ = input_.failure();
@@ -226,13 +251,13 @@ void Core::OnWrongFrame() {
 // Cancelled by a stop request is not final: nothing was lost.
 absl::Status Core::OnReadFault(absl::Status status) {
   if (absl::IsCancelled(status) && ErrnoOf(status) != ECANCELED) return status;
-  if (absl::IsCancelled(status)) {
-    status = ErrnoStatus(ECONNABORTED, "the connection was aborted on this side");
-  }
+  if (absl::IsCancelled(status)) status = AbortedHere();
   read_end_ = status;
   Abort();
   return status;
 }
+
+absl::Status Core::AbortedHere() const { return ErrnoStatus(ECONNABORTED, abort_reason_); }
 
 // --- Writing ---
 
@@ -253,6 +278,12 @@ Task<absl::Status> Core::SendBatch(FrozenBatch* batch) {
   Sending sending(this);
   absl::Status acquired = co_await AcquireWire();
   if (!acquired.ok()) co_return sending.Done(std::move(acquired));
+  // A close frame may have been queued meanwhile: no data follows it (RFC 6455, section 5.5.1).
+  refused = Refusal();
+  if (!refused.ok()) {
+    ReleaseWire();
+    co_return sending.Refused(std::move(refused));
+  }
   std::span<const std::byte> control = ControlLeft();
   size_t control_left = control.size();
   output_.Begin(batch, control);
@@ -342,10 +373,19 @@ Task<void> Core::Tend(std::shared_ptr<Core> core) {
   if (!status.ok() && !absl::IsCancelled(status)) core->Abort();
   if (!core->dead_ && core->concluding()) {
     status = co_await Shielded(core->Conclude());
-    if (!status.ok()) core->Abort();
+    if (!status.ok()) core->GiveUp(status);
     if (!std::exchange(core->dead_, true)) (void)core->stream_->Close();
   }
   core->tending_ = false;
+}
+
+void Core::GiveUp(const absl::Status& why) {
+  if (dead_) return;
+  if (absl::IsDeadlineExceeded(why) && ErrnoOf(why) == 0) {
+    abort_reason_ = absl::StrCat("websocket: not closed in order within close_grace, ",
+                                 FormatSeconds(options_.close_grace));
+  }
+  Abort();
 }
 
 // A peer that does not take a pong must not keep the connection from its end.
@@ -362,7 +402,7 @@ Task<absl::Status> Core::AcquireWire() {
     absl::Status free = co_await wire_.Wait();
     if (!free.ok()) co_return free;
   }
-  if (dead_) co_return ErrnoStatus(ECONNABORTED, "the connection was aborted on this side");
+  if (dead_) co_return AbortedHere();
   wire_.Reset();
   co_return absl::OkStatus();
 }
@@ -445,11 +485,12 @@ Task<absl::Status> Core::AwaitPeerClose() {
 
 // One read, of messages that nobody wants any more.
 Task<absl::Status> Core::DropSome() {
-  message::Message message;
-  MessageInput::Found found = input_.Find(max_message_size_, &message);
-  if (found == MessageInput::Found::kFailed) co_return input_.failure();
+  message::Message none;
+  input_.DropMessages();
+  MessageInput::Found found = input_.Find(0, &none);
   session_.output()->clear();  // after our close frame nothing is answered
   if (found == MessageInput::Found::kNeedBytes) co_return co_await ReadMore();
+  failing_ = found == MessageInput::Found::kFailed;
   co_return absl::OkStatus();
 }
 

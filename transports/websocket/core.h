@@ -53,6 +53,10 @@ struct ConnectionOptions {
 
 namespace internal {
 
+// `status`; but what has taken until `by` is told by the setting that bounds it.
+absl::Status NameHandshakeGrace(absl::Status status, Clock* clock, MonotonicTime by,
+                                const ConnectionOptions& options);
+
 class Core : public std::enable_shared_from_this<Core> {
  public:
   // `pool` and `scope` outlive it.
@@ -87,6 +91,7 @@ class Core : public std::enable_shared_from_this<Core> {
   class Sending;
 
   Task<absl::Status> ServeUpgrade(const UpgradePolicy* policy);
+  Task<absl::Status> Refuse(absl::Status why);
   Task<absl::Status> AskUpgrade(UpgradeRequest request);
   Task<absl::StatusOr<size_t>> ReadHead();
   Task<absl::Status> ReadMore();
@@ -96,6 +101,8 @@ class Core : public std::enable_shared_from_this<Core> {
   void OnPeerClosed();
   void OnWrongFrame();
   absl::Status OnReadFault(absl::Status status);
+  absl::Status AbortedHere() const;
+  void GiveUp(const absl::Status& why);
   void OnChange();
 
   // Whether the task that calls is alive: false while a crash destroys frames.
@@ -144,9 +151,9 @@ class Core : public std::enable_shared_from_this<Core> {
   bool finished_ = false;  // FinishWrites
   bool dead_ = false;      // closed or aborted
   MonotonicTime close_by_ = kInfiniteFuture;
-  size_t max_message_size_ = size_t{64} << 20;  // what the last read accepted
-  absl::Status read_end_;                       // final, once reported
-  absl::Status failure_;                        // of a batch
+  absl::Status read_end_;  // final, once reported
+  absl::Status failure_;   // of a batch
+  std::string abort_reason_ = "the connection was aborted on this side";
   std::optional<CloseReason> peer_reason_;
 };
 

@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "runtime/check.h"
+#include "transports/websocket/head.h"
 
 namespace faultline::websocket {
 namespace {
@@ -15,12 +16,22 @@ namespace {
 // Below are the descriptors that the library has for itself.
 constexpr int kFirstDescriptor = 2;
 constexpr size_t kMaxName = 100;
+constexpr int kMaxHeader = 512;  // of those that are looked at
 
 // Who is in the library, on this thread. The library's platform has nothing else to go by.
 thread_local Engine* entered_engine = nullptr;
 thread_local Session* entered_session = nullptr;
 
+std::string_view AsText(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
 }  // namespace
+
+bool CloseReason::MayBeSent(int code) {
+  return (code >= kNormal && code <= kUnsupportedData) ||
+         (code >= kInvalidPayload && code <= kBadGateway) || (code >= 3000 && code <= 4999);
+}
 
 class Session::Entered {
  public:
@@ -126,24 +137,57 @@ absl::Status Session::Upgrade(std::span<const std::byte> head) {
     Refuse("503 Service Unavailable", "", absl::ResourceExhaustedError("max_sessions"));
     return refused_;
   }
+  if (absl::Status checked = CheckFirstLine(AsText(head)); !checked.ok()) return checked;
   Entered entered(this);
-  input_ = head;
   // A server's connection exists from here on only: who sends half of a request takes no place.
   if (policy_ != nullptr) wsi_ = FaultlineLwsAdopt(engine_->context_, descriptor_, this);
+  Feed(head.first(head.size() - 1));
+  if (established_) return RefuseHead();  // before the end: what is left would be nobody's
+  Feed(head.last(1));
+  if (!established_) return UpgradeFailure();
+  FaultlineLwsStartFrames(wsi_);
+  return absl::OkStatus();
+}
+
+// The library does more for other methods and answers than upgrades, by ways that this platform has
+// not: proxies, redirections, authentication.
+absl::Status Session::CheckFirstLine(std::string_view head) {
+  if (!IsWellFormedHead(head)) return RefuseHead();
+  if (policy_ != nullptr && !head.starts_with("GET ")) {
+    Refuse("405 Method Not Allowed", "Allow: GET\r\n",
+           absl::InvalidArgumentError("a method other than GET"));
+  }
+  if (policy_ == nullptr && !head.starts_with("HTTP/1.1 101 ")) {
+    refused_ =
+        absl::InvalidArgumentError(absl::StrCat("websocket: the answer was ", FirstLineOf(head)));
+  }
+  return refused_;
+}
+
+void Session::Feed(std::span<const std::byte> bytes) {
+  input_ = bytes;
   while (wsi_ != nullptr && !established_ && !input_.empty()) {
     size_t before = input_.size();
     FaultlineLwsOnReadable(engine_->context_, descriptor_);
     if (input_.size() == before) break;
   }
-  if (!established_) return UpgradeFailure();
-  FAULTLINE_CHECK(input_.empty()) << "a head ends with its empty line";
-  FaultlineLwsStartFrames(wsi_);
-  return absl::OkStatus();
 }
 
-// A server says so to the peer, unless it has said something already.
+absl::Status Session::RefuseHead() {
+  Refuse("400 Bad Request", "", absl::InvalidArgumentError("a head that is not one of HTTP"));
+  return refused_;
+}
+
+absl::Status Session::RefuseLongHead() {
+  Refuse("431 Request Header Fields Too Large", "",
+         absl::ResourceExhaustedError(absl::StrCat("a head of more than max_head_bytes, ",
+                                                   engine_->options().max_head_bytes)));
+  return refused_;
+}
+
+// A server says so to the peer.
 absl::Status Session::UpgradeFailure() {
-  if (policy_ != nullptr && output_.empty()) {
+  if (policy_ != nullptr && refused_.ok()) {
     Refuse("400 Bad Request", "", absl::InvalidArgumentError("not an upgrade to WebSocket"));
   }
   if (refused_.ok()) refused_ = absl::InvalidArgumentError("websocket: the upgrade failed");
@@ -160,9 +204,19 @@ absl::Status Session::Parse(std::span<std::byte> bytes) {
   return refused_;
 }
 
+absl::Status Session::ParseClose(std::span<std::byte> frame, int code) {
+  incoming_code_ = code;
+  return Parse(frame);
+}
+
 bool Session::owes_answer() const { return established_ && FaultlineLwsOwesAnswer(wsi_) != 0; }
 
 void Session::Answer() {
+  // The library would say 1002 to one that it does not know.
+  if (peer_closed_ && peer_reason_.code >= CloseReason::kServiceRestart &&
+      peer_reason_.code <= CloseReason::kBadGateway) {
+    return SendClose(peer_reason_.code, peer_reason_.text);
+  }
   Entered entered(this);
   FaultlineLwsAnswer(wsi_);
 }
@@ -204,6 +258,10 @@ int Session::OnEvent(FaultlineLwsEvent event, const void* in, size_t size) {
 int Session::OnRequest() {
   std::string key = Header(kFaultlineLwsKey);
   std::string nonce;
+  // The library has refused by itself: an upgrade to something else.
+  if (!output_.empty()) {
+    return Refuse("400 Bad Request", "", absl::InvalidArgumentError("not an upgrade to WebSocket"));
+  }
   if (Header(kFaultlineLwsHttp).find("HTTP/1.1") == std::string::npos) {
     return Refuse("400 Bad Request", "", absl::InvalidArgumentError("not HTTP/1.1"));
   }
@@ -226,6 +284,10 @@ int Session::OnRequest() {
     return Refuse("403 Forbidden", "",
                   absl::PermissionDeniedError(absl::StrCat("origin ", origin)));
   }
+  // A client that asks for some gives up without an answer (RFC 6455, section 4.1).
+  if (!Header(kFaultlineLwsProtocol).empty()) {
+    return Refuse("400 Bad Request", "", absl::InvalidArgumentError("there are no subprotocols"));
+  }
   return 0;
 }
 
@@ -238,20 +300,23 @@ bool Session::IsAllowedOrigin(const std::string& origin) const {
 
 // Empty as well if it is longer than any that is accepted.
 std::string Session::Header(FaultlineLwsHeader header) {
-  char text[512];
+  char text[kMaxHeader];
   int size = FaultlineLwsReadHeader(wsi_, header, text, sizeof(text));
   return size > 0 ? std::string(text, static_cast<size_t>(size)) : std::string();
 }
 
 int Session::Refuse(const std::string& line, const std::string& header,
                     const absl::Status& status) {
-  absl::StrAppend(&output_, "HTTP/1.1 ", line, "\r\n", header,
-                  "Connection: close\r\nContent-Length: 0\r\n\r\n");
+  // The one answer, whatever the library has said.
+  if (policy_ != nullptr) {
+    output_ = absl::StrCat("HTTP/1.1 ", line, "\r\n", header,
+                           "Connection: close\r\nContent-Length: 0\r\n\r\n");
+  }
   refused_ = absl::Status(status.code(), absl::StrCat("websocket: refused: ", status.message()));
   return 1;
 }
 
-// RFC 6455, sections 5.5.1 and 7.1.6; the library answers a code that is not allowed with 1002.
+// RFC 6455, sections 5.5.1 and 7.1.6.
 int Session::OnPeerClose(std::string_view payload) {
   if (payload.size() == 1) {
     error_code_ = CloseReason::kProtocolError;
@@ -265,9 +330,7 @@ int Session::OnPeerClose(std::string_view payload) {
     return 1;
   }
   peer_closed_ = true;
-  if (!payload.empty()) {
-    peer_reason_.code = static_cast<uint8_t>(payload[0]) << 8 | static_cast<uint8_t>(payload[1]);
-  }
+  peer_reason_.code = incoming_code_;
   peer_reason_.text = std::string(text);
   return 0;
 }

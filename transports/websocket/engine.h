@@ -97,6 +97,11 @@ struct CloseReason {
   static constexpr int kNoCode = 1005;  // never on the wire: the frame had none
   static constexpr int kInvalidPayload = 1007;
   static constexpr int kTooBig = 1009;
+  static constexpr int kServiceRestart = 1012;  // and the next two: registered after the RFC
+  static constexpr int kBadGateway = 1014;
+
+  // Whether a frame may say it (section 7.4, and the registry of close codes).
+  static bool MayBeSent(int code);
 
   int code = kNoCode;
   std::string text;
@@ -115,10 +120,12 @@ class Session {
   // (sessions).
   absl::Status BeginClient(const UpgradeRequest& request);
 
-  // The peer's request or answer, up to and with its empty line. A server's answer, a refusal too,
-  // is in the output then. Errors: PermissionDenied (origin), NotFound (path), InvalidArgument (not
-  // an upgrade, or a wrong one), ResourceExhausted (sessions); each names what was wrong.
+  // The peer's request or answer, up to and with its first empty line. A server's answer, a refusal
+  // too, is in the output then. Errors: PermissionDenied (origin), NotFound (path), InvalidArgument
+  // (not an upgrade, or a wrong one), ResourceExhausted (sessions); each names what was wrong.
   absl::Status Upgrade(std::span<const std::byte> head);
+  // A server's answer to a head that has no end within `max_head_bytes`. Returns ResourceExhausted.
+  absl::Status RefuseLongHead();
 
   bool client() const { return client_; }
 
@@ -126,6 +133,9 @@ class Session {
   // Payload is unmasked in place. Pings and close frames leave an answer owed. Errors:
   // InvalidArgument; then `error_code` is what a close frame should say.
   absl::Status Parse(std::span<std::byte> bytes);
+  // A whole close frame that says `code`, or kNoCode: the engine forgets codes that it does not
+  // know. Errors: as `Parse`.
+  absl::Status ParseClose(std::span<std::byte> frame, int code);
   int error_code() const { return error_code_; }
   // The peer's close frame has been parsed.
   bool peer_closed() const { return peer_closed_; }
@@ -157,6 +167,9 @@ class Session {
   class Entered;
 
   int OnEvent(FaultlineLwsEvent event, const void* in, size_t size);
+  absl::Status CheckFirstLine(std::string_view head);
+  void Feed(std::span<const std::byte> bytes);
+  absl::Status RefuseHead();
   int OnRequest();
   int OnPeerClose(std::string_view payload);
   int Refuse(const std::string& line, const std::string& header, const absl::Status& status);
@@ -172,6 +185,7 @@ class Session {
   bool established_ = false;
   bool peer_closed_ = false;
   int error_code_ = CloseReason::kProtocolError;
+  int incoming_code_ = CloseReason::kNoCode;  // of the close frame that is being parsed
   absl::Status refused_;
   CloseReason peer_reason_;
   std::span<const std::byte> input_;

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -123,6 +124,37 @@ TEST(WebSocketHostile, APromiseOfSizeTakesNoMemory) {
   EXPECT_EQ(end.Take(std::string_view(header).substr(214, 2000), SIZE_MAX), Found::kFailed);
   EXPECT_NE(message::FrameErrorOf(end.input().failure()), message::FrameError::kNone);
   EXPECT_LE(faultline::testing::TakeLargestAllocation(), 16384u);
+}
+
+// A length of 2^64-1 fits into no maximum, and into no arithmetic.
+TEST(WebSocketHostile, ALengthWithItsFirstBitIsRefusedWhateverTheMaximum) {
+  for (char first : {'\x80', '\xff'}) {
+    End end(false, {.max_message_size = SIZE_MAX});
+    const std::string header = std::string("\x82\xff") + first + std::string(7, '\xff') + "mask";
+    EXPECT_EQ(end.Take(header + "payload", SIZE_MAX), Found::kFailed);
+    EXPECT_EQ(end.input().close_code(), CloseReason::kProtocolError);
+  }
+}
+
+// What nobody wants any more takes no memory, whatever it says of itself; its end is still seen.
+TEST(WebSocketHostile, MessagesThatAreDroppedAreNotPutTogether) {
+  BufferPool pool;
+  const std::string large = MessageFrame(&pool, 1, kMax * 4, {});
+  const std::string rest = FrameOf("no message", {}) + FrameOf("a part", {.final = false}) +
+                           FrameOf("ping", {.opcode = 9}) + FrameOf("", {.opcode = 0});
+  for (size_t begun : {size_t{0}, size_t{10}, size_t{1000}, large.size() / 2}) {
+    End end(false, {.max_message_size = kMax * 8});
+    const std::string_view wire = large;
+    EXPECT_EQ(end.Take(wire.substr(0, begun), 999), Found::kNeedBytes);
+    (void)faultline::testing::TakeLargestAllocation();
+    end.DropMessages();
+    EXPECT_EQ(end.Take(wire.substr(begun), 999), Found::kNeedBytes);
+    EXPECT_EQ(end.Take(wire, 999), Found::kNeedBytes);
+    EXPECT_EQ(end.Take(rest, 999), Found::kNeedBytes);
+    EXPECT_LE(faultline::testing::TakeLargestAllocation(), 16384u);
+    EXPECT_TRUE(end.tags().empty());
+    EXPECT_EQ(end.Take(CloseFrame(1000, "", true), 3), Found::kPeerClosed);
+  }
 }
 
 // Pings from a peer that takes no pong.

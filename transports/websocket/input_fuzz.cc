@@ -103,6 +103,7 @@ class Oracle {
     if (opcode == 1) return Fail(1003);
     if ((At(0) & 0x70) != 0) return Fail(1002);
     if ((more == 2 && size < 126) || (more == 8 && size < 65536)) return Fail(1002);
+    if (size >> 63 != 0) return Fail(1002);
     const size_t max = input_.options.max_message_size;
     if (!control && size > max - std::min(max, message_.size())) return Fail(1009);
     if (control && !final && left_.size() >= header) return FailControl(size, header);
@@ -131,9 +132,17 @@ class Oracle {
     left_.remove_prefix(header + size);
     if (opcode != 8) return true;
     if (payload.size() == 1) return Fail(1002);
+    if (payload.size() > 1 && !IsCode(payload)) return Fail(1002);
     if (payload.size() > 2 && !IsUtf8(std::string_view(payload).substr(2))) return Fail(1007);
     outcome_.end = Found::kPeerClosed;
     return false;
+  }
+
+  // Section 7.4, and what was registered since.
+  static bool IsCode(std::string_view payload) {
+    const int code = static_cast<uint8_t>(payload[0]) << 8 | static_cast<uint8_t>(payload[1]);
+    if (code < 1000 || code > 4999) return false;
+    return code >= 3000 || (code < 1015 && code != 1004 && code != 1005 && code != 1006);
   }
 
   // RFC 3629, section 4.

@@ -110,9 +110,9 @@ void FaultlineLwsKill(struct lws* wsi) {
 }
 
 int FaultlineLwsReadHeader(struct lws* wsi, enum FaultlineLwsHeader header, char* out, int size) {
-  static const enum lws_token_indexes kTokens[] = {WSI_TOKEN_GET_URI, WSI_TOKEN_ORIGIN,
-                                                   WSI_TOKEN_VERSION, WSI_TOKEN_KEY,
-                                                   WSI_TOKEN_HOST,    WSI_TOKEN_HTTP};
+  static const enum lws_token_indexes kTokens[] = {
+      WSI_TOKEN_GET_URI, WSI_TOKEN_ORIGIN, WSI_TOKEN_VERSION, WSI_TOKEN_KEY,
+      WSI_TOKEN_HOST,    WSI_TOKEN_HTTP,   WSI_TOKEN_PROTOCOL};
   return lws_hdr_copy(wsi, out, size, kTokens[header]);
 }
 

@@ -65,7 +65,8 @@ enum FaultlineLwsHeader {
   kFaultlineLwsVersion = 2,
   kFaultlineLwsKey = 3,
   kFaultlineLwsHost = 4,
-  kFaultlineLwsHttp = 5  // the version, as "HTTP/1.1"
+  kFaultlineLwsHttp = 5,     // the version, as "HTTP/1.1"
+  kFaultlineLwsProtocol = 6  // subprotocols
 };
 // A header of the request, in kFaultlineLwsRequest: its length, at most `size` - 1, and a 0 behind
 // it; 0: it is not there; negative: it is longer.

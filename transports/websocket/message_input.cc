@@ -20,6 +20,8 @@ constexpr size_t kAlignment = alignof(message::Header);
 constexpr size_t kMinReceiveBuffer = 1024;
 // What is read when a large message is expected: its headers, or a few small frames.
 constexpr size_t kHeadBytes = 1024;
+// RFC 6455, section 5.2: the first bit of a length of 64 is 0.
+constexpr uint64_t kMaxPayload = ~uint64_t{0} >> 1;
 // The longest control frame.
 constexpr size_t kMaxControlFrame = kMaxFrameHeader + 125;
 
@@ -28,6 +30,16 @@ int CodeOf(const absl::Status& invalid) {
   return message::FrameErrorOf(invalid) == FrameError::kSizeAboveMaximum
              ? CloseReason::kTooBig
              : CloseReason::kInvalidPayload;
+}
+
+// Of a close frame, still masked: the mask stands before it.
+int CodeIn(const std::byte* payload, bool masked) {
+  std::array<uint8_t, 2> code{};
+  for (size_t i = 0; i < code.size(); ++i) {
+    const std::byte key = masked ? *(payload + i - kMaskSize) : std::byte{0};
+    code[i] = static_cast<uint8_t>(payload[i] ^ key);
+  }
+  return code[0] << 8 | code[1];
 }
 
 absl::Status Wrong(const char* what) {
@@ -55,7 +67,7 @@ MessageInput::Found MessageInput::Find(size_t max_message_size, message::Message
       if (!TakePayload(max_message_size).ok()) return Found::kFailed;
       continue;
     }
-    if (assembling_ && final_frame_) return FinishMessage(out);
+    if (assembling_ && final_frame_ && !dropping_) return FinishMessage(out);
     std::optional<Found> found = FindFrame(max_message_size, out);
     if (found.has_value()) return *found;
   }
@@ -68,7 +80,7 @@ std::optional<MessageInput::Found> MessageInput::FindFrame(size_t max_message_si
   if (!header.has_value()) return Found::kNeedBytes;
   if (!CheckHeader(*header, max_message_size).ok()) return Found::kFailed;
   if (header->control()) return TakeControl(*header);
-  if (header->final && !assembling_ && header->opcode == Opcode::kBinary) {
+  if (header->final && !assembling_ && !dropping_ && header->opcode == Opcode::kBinary) {
     const size_t size = header->header_size + header->payload_size;
     if (size <= end_ - begin_) return TakeWhole(*header, max_message_size, out);
     if (size <= buffer_.size() / 2 && !ExpectsLarge()) {
@@ -99,9 +111,15 @@ absl::Status MessageInput::CheckHeader(const FrameHeader& header, size_t max_mes
   if (!header.shortest) {
     return Check(Wrong("a length in more bytes than it needs"), CloseReason::kProtocolError);
   }
+  if (header.payload_size > kMaxPayload) {
+    return Check(Wrong("a length with its first bit set"), CloseReason::kProtocolError);
+  }
+  return header.control() || dropping_ ? absl::OkStatus() : CheckSize(header, max_message_size);
+}
+
+absl::Status MessageInput::CheckSize(const FrameHeader& header, size_t max_message_size) {
   const size_t before = assembling_ ? filled_ : 0;
-  if (!header.control() &&
-      header.payload_size > max_message_size - std::min(before, max_message_size)) {
+  if (header.payload_size > max_message_size - std::min(before, max_message_size)) {
     return Check(FrameErrorStatus(
                      FrameError::kSizeAboveMaximum,
                      absl::StrCat("websocket: a message of ", before, " + ", header.payload_size,
@@ -118,13 +136,32 @@ std::optional<MessageInput::Found> MessageInput::TakeControl(const FrameHeader& 
     needed_ = size;
     return Found::kNeedBytes;
   }
-  if (!ParseBytes(buffer_.data() + begin_, small ? size : header.header_size).ok()) {
+  if (header.opcode == Opcode::kClose && small) {
+    if (!ParseClose(header).ok()) return Found::kFailed;
+  } else if (!ParseBytes(buffer_.data() + begin_, small ? size : header.header_size).ok()) {
     return Found::kFailed;
   }
   begin_ += size;
   // The answer to a close frame is for those who know what is still to be sent.
   session_->AnswerPing();
   return std::nullopt;
+}
+
+// The engine puts 1002 in the place of a code that it does not like, and likes some that are wrong.
+absl::Status MessageInput::ParseClose(const FrameHeader& header) {
+  std::byte* frame = buffer_.data() + begin_;
+  int code = CloseReason::kNoCode;
+  if (header.payload_size >= 2) {
+    code = CodeIn(frame + header.header_size, header.masked);
+    if (!CloseReason::MayBeSent(code)) {
+      return Check(absl::InvalidArgumentError(absl::StrCat("websocket: the close code ", code,
+                                                           ", which no frame may say")),
+                   CloseReason::kProtocolError);
+    }
+  }
+  const size_t size = header.header_size + header.payload_size;
+  absl::Status parsed = session_->ParseClose({frame, size}, code);
+  return parsed.ok() ? parsed : Check(std::move(parsed), session_->error_code());
 }
 
 MessageInput::Found MessageInput::TakeWhole(const FrameHeader& header, size_t max_message_size,
@@ -160,6 +197,7 @@ absl::Status MessageInput::TakePayload(size_t max_message_size) {
 }
 
 absl::Status MessageInput::Append(std::span<const std::byte> payload, size_t max_message_size) {
+  if (dropping_) return absl::OkStatus();
   if (body_.size() == 0) {
     const size_t size = std::min(payload.size(), kHeaderSize - filled_);
     std::memcpy(head_.data() + filled_, payload.data(), size);
@@ -209,6 +247,12 @@ MessageInput::Found MessageInput::FinishMessage(message::Message* out) {
   last_size_ = body_.size();
   *out = message::Message(message::AlreadyValidated(), std::exchange(body_, Unfrozen()).Freeze());
   return Found::kMessage;
+}
+
+void MessageInput::DropMessages() {
+  dropping_ = true;
+  body_ = Unfrozen();
+  filled_ = 0;
 }
 
 std::span<const iovec> MessageInput::BeginRead(std::array<iovec, 2>* buffers) {

@@ -21,6 +21,7 @@
 //  4. A read starts with [begin_, end_) empty if `left_` is not 0. So what it brings belongs to the
 //     payload first.
 //  5. Nothing of the size of a message is allocated before the message's header is valid.
+//  6. `dropping_`: `head_` and `body_` are empty, and the engine alone sees payloads.
 #ifndef FAULTLINE_TRANSPORTS_WEBSOCKET_MESSAGE_INPUT_H_
 #define FAULTLINE_TRANSPORTS_WEBSOCKET_MESSAGE_INPUT_H_
 
@@ -84,7 +85,13 @@ class MessageInput {
   // OutOfRange is never among it: only a close frame is a clean end.
   absl::Status EndOfStream() const;
 
-  // Gives the receive buffer back.
+  // A message has begun and has not ended, between two of its frames or within one.
+  bool within_message() const { return assembling_; }
+
+  // From now on messages are taken apart and not put together: `Find` knows no kMessage any more,
+  // whatever they hold and however large they are. No read is pending.
+  void DropMessages();
+  // Gives the receive buffer back. Nothing is to be found any more.
   void Drop() {
     buffer_ = Slab();
     begin_ = end_ = 0;
@@ -94,7 +101,9 @@ class MessageInput {
   // Nothing: something was done, go on.
   std::optional<Found> FindFrame(size_t max_message_size, message::Message* out);
   absl::Status CheckHeader(const FrameHeader& header, size_t max_message_size);
+  absl::Status CheckSize(const FrameHeader& header, size_t max_message_size);
   std::optional<Found> TakeControl(const FrameHeader& header);
+  absl::Status ParseClose(const FrameHeader& header);
   Found TakeWhole(const FrameHeader& header, size_t max_message_size, message::Message* out);
   absl::Status TakePayload(size_t max_message_size);
   absl::Status Append(std::span<const std::byte> payload, size_t max_message_size);
@@ -125,6 +134,7 @@ class MessageInput {
   uint64_t left_ = 0;
   bool final_frame_ = false;
   bool assembling_ = false;
+  bool dropping_ = false;
   std::array<std::byte, message::kHeaderSize> head_{};
   size_t filled_ = 0;  // of `head_`, then of `body_`
   Unfrozen body_;

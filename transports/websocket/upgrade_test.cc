@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <utility>
@@ -40,12 +41,13 @@ std::span<const std::byte> Bytes(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
 
-Task<void> KeepAll(Stream* stream, std::string* out) {
+Task<void> KeepAll(Stream* stream, Context* context) {
   std::array<std::byte, 512> buffer{};
   for (;;) {
     absl::StatusOr<size_t> read = co_await stream->Read(buffer);
+    context->raw_end = read.status();
     if (!read.ok() || *read == 0) co_return;
-    out->append(reinterpret_cast<const char*>(buffer.data()), *read);
+    context->raw.append(reinterpret_cast<const char*>(buffer.data()), *read);
   }
 }
 
@@ -54,54 +56,121 @@ Task<void> RequestThenConnect(Environment environment, Runtime runtime, Context*
   auto stream = co_await runtime.network->Connect(context->address, {});
   FAULTLINE_CHECK(stream.ok()) << stream.status();
   (void)co_await WriteAll(stream->get(), Bytes(context->wire));
-  co_await KeepAll(stream->get(), &context->raw);
+  co_await KeepAll(stream->get(), context);
   (void)(*stream)->Close();
   Connection connection = co_await ConnectOne(environment, runtime, context);
   context->sent = connection.Close();
 }
 
-void ExpectAnswer(const Head& head, const std::string& answer, const Context& start = {}) {
-  SCOPED_TRACE(RequestOf(head));
+// One answer, and whole; the server is as good as before.
+void ExpectAnswerTo(const std::string& request, const std::string& answer, const std::string& why,
+                    const Context& start = {}) {
+  SCOPED_TRACE(request.substr(0, 1000));
   Context context = start;
-  context.wire = RequestOf(head);
+  context.wire = request;
   InBothWorlds(
       ReadingServer, RequestThenConnect,
       [&](const Context& done) {
         EXPECT_EQ(done.raw.substr(0, done.raw.find("\r\n")), "HTTP/1.1 " + answer) << done.raw;
+        EXPECT_EQ(done.raw.find("\r\n\r\n") + 4, done.raw.size()) << done.raw;
+        EXPECT_TRUE(done.raw_end.ok()) << done.raw_end;
         EXPECT_TRUE(IsConnectionClosed(done.server_end)) << done.server_end;
-        EXPECT_EQ(done.failed_upgrades, 1u);
+        ASSERT_EQ(done.failures.all.size(), 1u);
+        EXPECT_NE(done.failures.all[0].message().find(why.c_str()), absl::string_view::npos)
+            << done.failures.all[0];
       },
       context);
 }
 
+void ExpectAnswer(const Head& head, const std::string& answer, const std::string& why,
+                  const Context& start = {}) {
+  ExpectAnswerTo(RequestOf(head), answer, why, start);
+}
+
 TEST(WebSocketUpgrade, WrongRequestsAreRefused) {
-  ExpectAnswer({.upgrade = ""}, "400 Bad Request");
-  ExpectAnswer({.upgrade = "Upgrade: websocket\r\n"}, "400 Bad Request");
-  ExpectAnswer({.upgrade = "Connection: Upgrade\r\n"}, "400 Bad Request");
-  ExpectAnswer({.key = ""}, "400 Bad Request");
-  ExpectAnswer({.key = "Sec-WebSocket-Key: dGhl\r\n"}, "400 Bad Request");
-  ExpectAnswer({.key = "Sec-WebSocket-Key: no base 64!\r\n"}, "400 Bad Request");
-  ExpectAnswer({.version = ""}, "426 Upgrade Required");
-  ExpectAnswer({.version = "Sec-WebSocket-Version: 8\r\n"}, "426 Upgrade Required");
-  ExpectAnswer({.host = ""}, "400 Bad Request");
-  ExpectAnswer({.http = "HTTP/1.0"}, "400 Bad Request");
-  ExpectAnswer({.method = "POST"}, "404 Not Found");  // nothing is posted anywhere
+  ExpectAnswer({.upgrade = ""}, "400 Bad Request", "not an upgrade");
+  ExpectAnswer({.upgrade = "Upgrade: websocket\r\n"}, "400 Bad Request", "not an upgrade");
+  ExpectAnswer({.upgrade = "Connection: Upgrade\r\n"}, "400 Bad Request", "not an upgrade");
+  for (const char* other : {"h2c", "TLS/1.3", "websocketz", "web"}) {
+    ExpectAnswer({.upgrade = std::string("Upgrade: ") + other + "\r\nConnection: Upgrade\r\n"},
+                 "400 Bad Request", "not an upgrade");
+  }
+  ExpectAnswer({.key = ""}, "400 Bad Request", "not a key");
+  ExpectAnswer({.key = "Sec-WebSocket-Key: dGhl\r\n"}, "400 Bad Request", "not a key");
+  ExpectAnswer({.key = "Sec-WebSocket-Key: no base 64!\r\n"}, "400 Bad Request", "not a key");
+  ExpectAnswer({.version = ""}, "426 Upgrade Required", "other than 13");
+  ExpectAnswer({.version = "Sec-WebSocket-Version: 8\r\n"}, "426 Upgrade Required",
+               "other than 13");
+  ExpectAnswer({.host = ""}, "400 Bad Request", "no host");
+  ExpectAnswer({.http = "HTTP/1.0"}, "400 Bad Request", "not HTTP/1.1");
+  ExpectAnswer({.method = "POST"}, "405 Method Not Allowed", "other than GET");
+  ExpectAnswer({.more = "Sec-WebSocket-Protocol: chat\r\n"}, "400 Bad Request", "no subprotocols");
+}
+
+// For CONNECT the engine would call what this platform has not, and end the program.
+TEST(WebSocketUpgrade, OtherMethodsAreRefused) {
+  for (const char* method : {"CONNECT", "PUT", "OPTIONS", "HEAD", "PATCH", "DELETE", "get", "X"}) {
+    SCOPED_TRACE(method);
+    Context context;
+    context.wire = RequestOf({.method = method});
+    InBothWorlds(
+        ReadingServer, RequestThenConnect,
+        [](const Context& done) {
+          EXPECT_EQ(done.raw.rfind("HTTP/1.1 405 ", 0), 0u) << done.raw;
+          EXPECT_EQ(done.raw.find("\r\n\r\n") + 4, done.raw.size()) << done.raw;
+          EXPECT_TRUE(IsConnectionClosed(done.server_end)) << done.server_end;
+        },
+        context);
+  }
+}
+
+// The engine ends a head at an empty line of line feeds alone; behind it would be bytes that passed
+// nobody, or more than it takes at a time.
+TEST(WebSocketUpgrade, AHeadHasOneEndForEverybody) {
+  std::string bare = RequestOf({});
+  bare.erase(std::remove(bare.begin(), bare.end(), '\r'), bare.end());
+  const std::string frame = FrameOf("smuggled", {.masked = false});
+  const std::string why = "not one of HTTP";
+  for (size_t more : {0, 100, 6000}) {
+    const std::string rest = frame + std::string(more, 'x') + "\r\n\r\n";
+    ExpectAnswerTo(bare + rest, "400 Bad Request", why);
+    std::string last = RequestOf({});
+    last.replace(last.size() - 4, 4, "\r\n\n");
+    ExpectAnswerTo(last + rest, "400 Bad Request", why);
+    last.replace(last.size() - 3, 3, "\n\r\n");
+    ExpectAnswerTo(last + rest, "400 Bad Request", why);
+  }
+  ExpectAnswer({.more = std::string("X: a\0b\r\n", 8)}, "400 Bad Request", why);
+  ExpectAnswer({.more = "X: a\rb\r\n"}, "400 Bad Request", why);
+  ExpectAnswer({.more = "X: a\r\n b\r\n"}, "400 Bad Request", why);
+  ExpectAnswer({.more = "CONNECT x:80\r\n"}, "400 Bad Request", why);
+  ExpectAnswer({.more = "no colon\r\n"}, "400 Bad Request", why);
+  ExpectAnswer({.more = ":path: /\r\n"}, "400 Bad Request", why);
+  ExpectAnswerTo("\r\n" + RequestOf({}), "400 Bad Request", why);
+}
+
+// What a client sends behind a head that is refused does not keep it from the answer.
+TEST(WebSocketUpgrade, AnAnswerIsNotOvertakenByAReset) {
+  ExpectAnswerTo(RequestOf({.method = "POST", .more = "Content-Length: 100000\r\n"}) +
+                     std::string(100'000, 'b'),
+                 "405 Method Not Allowed", "other than GET");
 }
 
 TEST(WebSocketUpgrade, OnlyThePathThatIsServed) {
   Context context;
   context.server.policy.path = "/bus";
   context.client.request.path = "/bus";
-  ExpectAnswer({}, "404 Not Found", context);
-  ExpectAnswer({.path = "/bus/x"}, "404 Not Found", context);
+  ExpectAnswer({}, "404 Not Found", "path /", context);
+  ExpectAnswer({.path = "/bus/x"}, "404 Not Found", "path /bus/x", context);
 }
 
 TEST(WebSocketUpgrade, OnlyOriginsThatAreAllowed) {
   Context context;
   context.server.policy.origins = {"https://a.example", "https://b.example"};
   context.client.request.origin = "https://B.example";
-  ExpectAnswer({}, "403 Forbidden", context);
-  ExpectAnswer({.more = "Origin: https://c.example\r\n"}, "403 Forbidden", context);
+  ExpectAnswer({}, "403 Forbidden", "origin", context);
+  ExpectAnswer({.more = "Origin: https://c.example\r\n"}, "403 Forbidden",
+               "origin https://c.example", context);
 }
 
 // A query behind the path, header names in other cases, and headers that mean nothing here.
@@ -117,7 +186,7 @@ TEST(WebSocketUpgrade, WhatDoesNotMatterIsIgnored) {
                  auto stream = co_await runtime.network->Connect(context->address, {});
                  FAULTLINE_CHECK(stream.ok()) << stream.status();
                  (void)co_await WriteAll(stream->get(), Bytes(context->wire));
-                 co_await KeepAll(stream->get(), &context->raw);
+                 co_await KeepAll(stream->get(), context);
                  (void)(*stream)->Close();
                },
                [](const Context& done) {
@@ -132,16 +201,8 @@ TEST(WebSocketUpgrade, WhatDoesNotMatterIsIgnored) {
 
 // Garbage without an empty line; the server gives up by itself.
 TEST(WebSocketUpgrade, AnEndlessRequestIsCutOff) {
-  Context context;
-  context.wire = std::string(20'000, 'x');
-  InBothWorlds(
-      ReadingServer, RequestThenConnect,
-      [](const Context& done) {
-        EXPECT_EQ(done.raw, "");
-        EXPECT_EQ(done.failed_upgrades, 1u);
-        EXPECT_TRUE(IsConnectionClosed(done.server_end)) << done.server_end;
-      },
-      context);
+  ExpectAnswerTo(std::string(20'000, 'x'), "431 Request Header Fields Too Large",
+                 "max_head_bytes, 8192");
 }
 
 TEST(WebSocketUpgrade, ASilentPeerIsDroppedInTime) {
@@ -151,7 +212,11 @@ TEST(WebSocketUpgrade, ASilentPeerIsDroppedInTime) {
   InBothWorlds(
       ReadingServer, RequestThenConnect,
       [](const Context& done) {
-        EXPECT_EQ(done.failed_upgrades, 1u);
+        ASSERT_EQ(done.failures.all.size(), 1u);
+        EXPECT_TRUE(absl::IsDeadlineExceeded(done.failures.all[0]));
+        EXPECT_NE(done.failures.all[0].message().find("handshake_grace, 0.030"),
+                  absl::string_view::npos)
+            << done.failures.all[0];
         EXPECT_TRUE(IsConnectionClosed(done.server_end)) << done.server_end;
       },
       context);
@@ -213,8 +278,11 @@ TEST(WebSocketUpgrade, SessionsAreBounded) {
         context->sent = connection.Close();
       },
       [](const Context& done) {
-        EXPECT_EQ(done.failed_upgrades, 1u);
-        EXPECT_FALSE(done.client_end.ok());
+        ASSERT_EQ(done.failures.all.size(), 1u);
+        EXPECT_TRUE(absl::IsResourceExhausted(done.failures.all[0])) << done.failures.all[0];
+        EXPECT_NE(done.failures.all[0].message().find("max_sessions"), absl::string_view::npos);
+        EXPECT_NE(done.client_end.message().find("503"), absl::string_view::npos)
+            << done.client_end;
       },
       context);
 }
@@ -229,7 +297,7 @@ Task<void> AnsweringServer(Environment, Runtime runtime, Context* context) {
   auto stream = co_await (*listener)->Accept();
   FAULTLINE_CHECK(stream.ok()) << stream.status();
   if (!context->wire.empty()) (void)co_await WriteAll(stream->get(), Bytes(context->wire));
-  co_await KeepAll(stream->get(), &context->raw);
+  co_await KeepAll(stream->get(), context);
 }
 
 Task<void> RefusedClient(Environment environment, Runtime runtime, Context* context) {
@@ -238,14 +306,15 @@ Task<void> RefusedClient(Environment environment, Runtime runtime, Context* cont
   context->client_end = connected.status();
 }
 
-void ExpectClientRefuses(const std::string& answer, const std::string& why) {
-  SCOPED_TRACE(answer);
+void ExpectClientRefuses(const std::string& answer, const std::string& why,
+                         absl::StatusCode code = absl::StatusCode::kInvalidArgument) {
+  SCOPED_TRACE(answer.substr(0, 1000));
   Context context;
   context.wire = answer;
   InBothWorlds(
       AnsweringServer, RefusedClient,
       [&](const Context& done) {
-        EXPECT_TRUE(absl::IsInvalidArgument(done.client_end)) << done.client_end;
+        EXPECT_EQ(done.client_end.code(), code) << done.client_end;
         EXPECT_NE(done.client_end.message().find(why.c_str()), absl::string_view::npos)
             << done.client_end;
       },
@@ -255,15 +324,23 @@ void ExpectClientRefuses(const std::string& answer, const std::string& why) {
 TEST(WebSocketUpgrade, AClientTakesOnlyARightAnswer) {
   const std::string accept = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
   const std::string upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\n";
-  ExpectClientRefuses("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "101");
-  ExpectClientRefuses("HTTP/1.1 301 Moved\r\nLocation: ws://x.example/\r\n\r\n", "");
-  ExpectClientRefuses("HTTP/1.1 200 OK\r\n" + upgrade + accept + "\r\n", "101");
+  ExpectClientRefuses("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "404 Not Found");
+  ExpectClientRefuses("HTTP/1.1 301 Moved\r\nLocation: ws://x.example/\r\n\r\n", "301 Moved");
+  ExpectClientRefuses("HTTP/1.1 200 OK\r\n" + upgrade + accept + "\r\n", "200 OK");
   ExpectClientRefuses("HTTP/1.1 101 Switching Protocols\r\n" + upgrade + "\r\n", "ACCEPT");
   ExpectClientRefuses("HTTP/1.1 101 Switching Protocols\r\n" + upgrade + accept + "\r\n",
                       "Accept hash");
   ExpectClientRefuses(
       "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n" + accept + "\r\n", "UPGRADE");
-  ExpectClientRefuses("SSH-2.0-OpenSSH\r\n\r\n", "");
+  ExpectClientRefuses("SSH-2.0-OpenSSH\r\n\r\n", "SSH-2.0-OpenSSH");
+  const std::string right = upgrade + accept;
+  std::string bare = "HTTP/1.1 101 Switching Protocols\n" + right + "\n";
+  bare.erase(std::remove(bare.begin(), bare.end(), '\r'), bare.end());
+  for (size_t more : {0, 6000}) {
+    ExpectClientRefuses(bare + std::string(more, 'x') + "\r\n\r\n", "not one of HTTP");
+  }
+  ExpectClientRefuses(std::string(20'000, 'x'), "max_head_bytes",
+                      absl::StatusCode::kResourceExhausted);
 }
 
 // Answers rightly, and with one header more.
@@ -286,7 +363,7 @@ Task<void> ExtendingServer(Environment environment, Runtime runtime, Context* co
   std::string answer = *session.output();
   answer.insert(answer.size() - 2, context->wire);
   (void)co_await WriteAll(stream->get(), Bytes(answer));
-  co_await KeepAll(stream->get(), &context->raw);
+  co_await KeepAll(stream->get(), context);
 }
 
 TEST(WebSocketUpgrade, WhatWasNotAskedForIsRefused) {
@@ -310,6 +387,7 @@ TEST(WebSocketUpgrade, AClientGivesUpInTime) {
       AnsweringServer, RefusedClient,
       [](const Context& done) {
         EXPECT_TRUE(absl::IsDeadlineExceeded(done.client_end)) << done.client_end;
+        EXPECT_NE(done.client_end.message().find("handshake_grace"), absl::string_view::npos);
         EXPECT_EQ(done.raw.substr(0, 16), "GET / HTTP/1.1\r\n");
       },
       context);

@@ -79,6 +79,7 @@ struct Listener::State {
   static Task<void> AcceptAll(std::shared_ptr<State> state);
   static Task<void> Upgrade(std::shared_ptr<State> state, std::unique_ptr<Stream> stream);
   Task<absl::Status> WaitForRoom();
+  void OnFailed(const Endpoint& peer, const absl::Status& why);
   void Close();
 
   const Environment environment;
@@ -91,13 +92,17 @@ struct Listener::State {
   Event slot_free;
   size_t handshakes = 0;
   uint64_t failed = 0;
+  absl::Status end = absl::FailedPreconditionError("the listener is closed");
 };
 
 Task<void> Listener::State::AcceptAll(std::shared_ptr<State> state) {
   for (;;) {
     if (!(co_await state->WaitForRoom()).ok()) break;
     auto stream = co_await state->socket->Accept();
-    if (!stream.ok()) break;
+    if (!stream.ok()) {
+      if (!absl::IsCancelled(stream.status())) state->end = stream.status();
+      break;
+    }
     ++state->handshakes;
     state->environment.scope->Spawn(WithStop(&state->stop, Upgrade(state, *std::move(stream))));
   }
@@ -116,16 +121,23 @@ Task<absl::Status> Listener::State::WaitForRoom() {
 
 Task<void> Listener::State::Upgrade(std::shared_ptr<State> state, std::unique_ptr<Stream> stream) {
   Clock* clock = state->environment.clock;
+  const Endpoint peer = stream->peer_address();
+  const MonotonicTime by = clock->Now() + state->options.connection.handshake_grace;
   absl::StatusOr<Connection> connection = co_await Deadline(
-      clock, clock->Now() + state->options.connection.handshake_grace,
-      ServeOver(state->environment, state->engine, std::move(stream), &state->options));
+      clock, by, ServeOver(state->environment, state->engine, std::move(stream), &state->options));
   if (connection.ok()) {
     (void)co_await state->accepted.Send(*std::move(connection));
   } else {
-    ++state->failed;
+    state->OnFailed(peer, internal::NameHandshakeGrace(connection.status(), clock, by,
+                                                       state->options.connection));
   }
   --state->handshakes;
   state->slot_free.Set();
+}
+
+void Listener::State::OnFailed(const Endpoint& peer, const absl::Status& why) {
+  ++failed;
+  if (options.observer != nullptr) options.observer->OnUpgradeFailed(peer, why);
 }
 
 void Listener::State::Close() {
@@ -158,9 +170,7 @@ Listener::~Listener() {
 
 Task<absl::StatusOr<Connection>> Listener::Accept() {
   absl::StatusOr<Connection> connection = co_await state_->accepted.Receive();
-  if (absl::IsOutOfRange(connection.status())) {
-    co_return absl::FailedPreconditionError("the listener is closed");
-  }
+  if (absl::IsOutOfRange(connection.status())) co_return state_->end;
   co_return connection;
 }
 
@@ -185,8 +195,11 @@ Task<absl::StatusOr<Connection>> Connector::Connect(Endpoint peer) {
   auto stream = co_await network_->Connect(std::move(peer), options_.socket);
   if (!stream.ok()) co_return stream.status();
   Clock* clock = environment_.clock;
-  co_return co_await Deadline(clock, clock->Now() + options_.connection.handshake_grace,
-                              AskOver(environment_, engine_, *std::move(stream), options_));
+  const MonotonicTime by = clock->Now() + options_.connection.handshake_grace;
+  auto connected =
+      co_await Deadline(clock, by, AskOver(environment_, engine_, *std::move(stream), options_));
+  if (connected.ok()) co_return connected;
+  co_return internal::NameHandshakeGrace(connected.status(), clock, by, options_.connection);
 }
 
 }  // namespace faultline::websocket

@@ -157,6 +157,14 @@ class Connection {
   Writer writer_;
 };
 
+// Told of upgrades that failed: refused, too slow, ended. Outlives the listener and its
+// environment.
+class UpgradeObserver {
+ public:
+  virtual ~UpgradeObserver() = default;
+  virtual void OnUpgradeFailed(const Endpoint& peer, const absl::Status& why) = 0;
+};
+
 struct ListenerOptions {
   faultline::ListenOptions socket{};
   ConnectionOptions connection{};
@@ -166,6 +174,8 @@ struct ListenerOptions {
   size_t max_handshakes = 256;
   // Null: none. Outlives the listener.
   StreamLayer* layer = nullptr;
+  // Null: nobody is told.
+  UpgradeObserver* observer = nullptr;
 };
 
 // Accepts and upgrades, many connections at a time: a slow peer does not keep others waiting.
@@ -184,7 +194,8 @@ class Listener {
   ~Listener();
 
   // The next connection whose upgrade is done. One at a time. Errors: Cancelled; FailedPrecondition
-  // after `Close`. Peers that are refused, or too slow, are not told of here.
+  // after `Close`; those of the socket, then each time. Peers that are refused, or too slow, are
+  // not told of here, but to the observer.
   Task<absl::StatusOr<Connection>> Accept();
 
   Endpoint local_address() const;

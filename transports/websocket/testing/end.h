@@ -42,6 +42,8 @@ class End {
   MessageInput::Found Take(std::string_view wire, std::span<const size_t> steps);
   MessageInput::Found Take(std::string_view wire, size_t step) { return Take(wire, {&step, 1}); }
 
+  void DropMessages() { input_.DropMessages(); }
+
   // Of the messages that came.
   const std::vector<uint64_t>& tags() const { return tags_; }
   const std::vector<std::string>& messages() const { return messages_; }

@@ -15,7 +15,6 @@
 namespace faultline::websocket::testing {
 namespace {
 
-constexpr uint64_t kSeeds = 20;
 constexpr std::string_view kRequest =
     "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
@@ -60,12 +59,13 @@ Task<std::string> ReadHead(Stream* stream, std::string* head) {
   }
 }
 
-Task<void> ReadRest(Stream* stream, std::string* out) {
+Task<void> ReadRest(Stream* stream, Context* context) {
   std::array<std::byte, 512> buffer{};
   for (;;) {
     absl::StatusOr<size_t> read = co_await stream->Read(buffer);
+    context->raw_end = read.status();
     if (!read.ok() || *read == 0) co_return;
-    out->append(reinterpret_cast<const char*>(buffer.data()), *read);
+    context->raw.append(reinterpret_cast<const char*>(buffer.data()), *read);
   }
 }
 
@@ -127,18 +127,19 @@ void RunWithCrashes(Side server, Side client, Context* context, uint64_t seed) {
 }
 
 void InBothWorlds(Side server, Side client, const std::function<void(const Context&)>& check,
-                  const Context& start) {
+                  const Context& start, uint64_t seeds) {
   {
     SCOPED_TRACE("epoll");
     check(OnEpoll(server, client, start));
   }
-  for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+  for (uint64_t seed = 1; seed <= seeds; ++seed) {
     SCOPED_TRACE("simulation, seed " + std::to_string(seed));
     check(InSimulation(server, client, start, seed));
   }
 }
 
 Listener ListenAt(Environment environment, Runtime runtime, Context* context) {
+  context->server.observer = &context->failures;
   auto listener = Listener::Listen(environment, runtime.network, context->listen, context->server);
   FAULTLINE_CHECK(listener.ok()) << listener.status();
   if (context->address == Endpoint()) context->address = listener->local_address();
@@ -195,7 +196,7 @@ Task<void> RawClient(Environment, Runtime runtime, Context* context) {
   EXPECT_NE(head.find("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), std::string::npos) << head;
   Scope scope(co_await ThisTask());
   scope.Spawn(SendInPieces(stream->get(), context->wire));
-  scope.Spawn(ReadRest(stream->get(), &context->raw));
+  scope.Spawn(ReadRest(stream->get(), context));
   co_await scope.Join();
   (void)(*stream)->Close();
 }
@@ -217,7 +218,7 @@ Task<void> RawServer(Environment environment, Runtime runtime, Context* context)
   EXPECT_TRUE((co_await WriteAll(stream->get(), Bytes(answer))).ok());
   Scope scope(co_await ThisTask());
   scope.Spawn(SendInPieces(stream->get(), context->wire));
-  scope.Spawn(ReadRest(stream->get(), &context->raw));
+  scope.Spawn(ReadRest(stream->get(), context));
   co_await scope.Join();
   (void)(*stream)->Close();
 }

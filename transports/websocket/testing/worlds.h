@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,12 @@ namespace faultline::websocket::testing {
 
 inline constexpr size_t kMax = size_t{1} << 20;
 
+// What a listener is told of upgrades that failed.
+struct FailedUpgrades final : UpgradeObserver {
+  void OnUpgradeFailed(const Endpoint&, const absl::Status& why) override { all.push_back(why); }
+  std::vector<absl::Status> all;
+};
+
 // What the two sides of a scenario share. Each writes its own part, the test reads all of it.
 struct Context {
   Endpoint listen;   // where the server listens
@@ -37,8 +44,10 @@ struct Context {
   absl::Status sent;                  // by the client
   std::string wire;                   // bytes that a raw peer sends, after the upgrade
   std::string raw;                    // bytes that a raw peer got, after the upgrade
+  absl::Status raw_end;               // how its stream ended; OK: in order
   std::optional<CloseReason> reason;  // that the server was given
   uint64_t failed_upgrades = 0;
+  FailedUpgrades failures;  // the same
 };
 
 using Side = Task<void> (*)(Environment environment, Runtime runtime, Context* context);
@@ -51,8 +60,9 @@ Context InSimulation(Side server, Side client, Context context, uint64_t seed,
 // client has ended. The server may still run.
 void RunWithCrashes(Side server, Side client, Context* context, uint64_t seed);
 // Runs a scenario in both worlds, under many seeds, and checks what came of it.
+inline constexpr uint64_t kSeeds = 20;
 void InBothWorlds(Side server, Side client, const std::function<void(const Context&)>& check,
-                  const Context& start = {});
+                  const Context& start = {}, uint64_t seeds = kSeeds);
 
 // --- Parts of sides ---
 
