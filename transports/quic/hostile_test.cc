@@ -307,6 +307,7 @@ Task<void> Downward(Relay* relay, DatagramSocket* back) {
   for (;;) {
     auto got = co_await back->ReceiveFrom(buffer, nullptr);
     if (!got.ok()) co_return;
+    if (back != relay->backs.back().get()) continue;  // a port that is no longer ours
     relay->downward_bytes += *got;
     Bytes datagram(buffer.begin(), buffer.begin() + static_cast<ptrdiff_t>(*got));
     co_await Forward(relay, relay->front.get(), relay->client, datagram);
@@ -375,29 +376,50 @@ TEST(QuicRelay, EverythingAtOnceIsSurvived) {
       {.flip = 11, .cut = 13, .repeat = 3, .reflect = 5, .invent = 7, .rebind_after = 60});
 }
 
-// --- Amplification ---
-
-// The first datagram of the client alone goes through, as if its address were a lie.
-Task<void> SpoofingClient(Place place, Context* context) {
-  Relay relay;
-  co_await ThroughRelay(
-      place, context,
-      [](Place place, Context* context) -> Task<void> {
-        Connector connector(place.surroundings, place.runtime.buffers, context->client, {});
-        auto connected = co_await connector.Connect(context->address);
-        context->client_end = connected.status();
-      },
-      &relay);
-  EXPECT_EQ(relay.upward_bytes, 1200u);
-  EXPECT_LE(relay.downward_bytes, 3600u);
-  EXPECT_GE(relay.downward_bytes, 1200u);
-}
-
 Task<void> WaitingServer(Place place, Context* context) {
   Listener listener = ListenAt(place, context);
   Clock* clock = place.runtime.clock;
   auto accepted = co_await Deadline(clock, clock->Now() + 4s, listener.Accept());
   context->server_end = accepted.status();
+  context->counters = listener.counters();
+}
+
+Task<void> ConnectOnly(Place place, Context* context) {
+  Connector connector(place.surroundings, place.runtime.buffers, context->client, {});
+  auto connected = co_await connector.Connect(context->address);
+  context->client_end = connected.status();
+}
+
+Task<void> ConnectThroughRelay(Place place, Context* context) {
+  Relay relay;
+  co_await ThroughRelay(place, context, ConnectOnly, &relay);
+}
+
+// A token is for the address that has asked for it.
+TEST(QuicRelay, ATokenFromAnotherAddressIsRefused) {
+  mischief = {.rebind_after = 2};
+  Context context = NewContext();
+  context.server.limits.retry = RetryPolicy::kAlways;
+  testing::UnderWeather(
+      WaitingServer, ConnectThroughRelay,
+      [](const Context& context) {
+        EXPECT_NE(context.client_end.message().find("INVALID_TOKEN"), std::string::npos)
+            << context.client_end;
+        EXPECT_EQ(context.counters.sessions, 0u);
+        EXPECT_EQ(context.counters.refusals, 1u);
+      },
+      context, {}, 5);
+}
+
+// --- Amplification ---
+
+// The first datagram of the client alone goes through, as if its address were a lie.
+Task<void> SpoofingClient(Place place, Context* context) {
+  Relay relay;
+  co_await ThroughRelay(place, context, ConnectOnly, &relay);
+  EXPECT_EQ(relay.upward_bytes, 1200u);
+  EXPECT_LE(relay.downward_bytes, 3600u);
+  EXPECT_GE(relay.downward_bytes, 1200u);
 }
 
 // RFC 9000, section 8.1: at most three times what came. (Such a client may believe that it is

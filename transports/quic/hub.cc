@@ -170,11 +170,8 @@ void Hub::AfterTurn(Session* session) {
   if (found == sessions_.end()) return;
   Entry* entry = &found->second;
   if (entry->pending && session->ready()) Announce(entry);
-  if (entry->pending && !session->end().ok()) {
-    entry->pending = false;
-    --pending_;
-  }
   if (!session->gone()) return;
+  if (entry->pending) --pending_;
   std::shared_ptr<Session> gone = std::move(entry->session);
   sessions_.erase(found);
   gone->Detach(absl::OkStatus());

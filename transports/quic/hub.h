@@ -14,8 +14,8 @@
 // Invariants
 //  1. A session is in `sessions_` from its first packet until it is gone; its ids are in `ids_` as
 //     long.
-//  2. `pending_` counts the server's sessions that were not announced; with those that wait in
-//     `ready_` they are at most `max_handshakes`.
+//  2. `pending_` counts the server's sessions that were not announced, those that have failed and
+//     are not gone among them; with those that wait in `ready_` they are at most `max_handshakes`.
 //  3. Only the sending loop sends.
 #ifndef FAULTLINE_TRANSPORTS_QUIC_HUB_H_
 #define FAULTLINE_TRANSPORTS_QUIC_HUB_H_

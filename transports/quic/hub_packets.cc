@@ -56,14 +56,15 @@ void Hub::OnUnknown(std::span<const std::byte> datagram, const Endpoint& from) {
   ReplyReset(datagram, from);
 }
 
-// A stateless reset looks like a packet of nobody's; the session that has its token knows it.
+// A stateless reset looks like a packet of nobody's; the session that has its token knows it. There
+// may be several to one peer.
 void Hub::OnUnknownAtClient(std::span<const std::byte> datagram, const Endpoint& from) {
   ++counters_.dropped;
   if (IsLong(datagram)) return;
   for (auto& [number, entry] : sessions_) {
-    if (entry.session->open() && entry.session->peer_address() == from) {
-      return entry.session->Receive(datagram, from);
-    }
+    if (!entry.session->open() || entry.session->peer_address() != from) continue;
+    entry.session->Receive(datagram, from);
+    if (!entry.session->end().ok()) return;
   }
 }
 

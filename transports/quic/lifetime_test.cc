@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "runtime/check.h"
 #include "runtime/combine.h"
@@ -191,14 +192,14 @@ Task<void> InScope(testing::Side side, Runtime runtime, Context* context) {
 }
 
 struct Crashing {
-  explicit Crashing(uint64_t seed) : world({.seed = seed}) {
+  explicit Crashing(uint64_t seed, testing::Side talk = EndlessClient) : world({.seed = seed}) {
     context.listen = Endpoint::Ipv4Any(7000);
     context.server.stateless_reset_key = "a key that outlives the process";
     server = world.AddHost({.name = "server"});
     client = world.AddHost({.name = "client"});
     context.address = server->Address(sim::Plane::kReplica, 7000);
     server->Boot([this](const Runtime& run) { return InScope(EndlessServer, run, &context); });
-    client->Boot([this](const Runtime& run) { return InScope(EndlessClient, run, &context); });
+    client->Boot([this, talk](const Runtime& run) { return InScope(talk, run, &context); });
   }
   Context context = NewContext();
   sim::World world;
@@ -218,6 +219,39 @@ TEST(QuicLifetime, AServerThatCameBackResetsItsOldClients) {
     EXPECT_EQ(ErrnoOf(run.context.client_end), ECONNRESET) << run.context.client_end;
     EXPECT_NE(run.context.client_end.message().find("stateless reset"), std::string::npos)
         << run.context.client_end;
+  }
+}
+
+// Three connections by one socket, of which the last alone speaks to a server that is another one
+// by now.
+Task<void> ThreeClients(Place place, Context* context) {
+  Connector connector(place.surroundings, place.runtime.buffers, context->client, {});
+  std::vector<Connection> connections;
+  for (int i = 0; i < 3; ++i) {
+    auto connected = co_await connector.Connect(context->address);
+    FAULTLINE_CHECK(connected.ok()) << connected.status();
+    connections.push_back(*std::move(connected));
+  }
+  (void)co_await place.runtime.clock->SleepFor(500ms);
+  FrozenBatch batch;
+  batch.Add(Sample(place.runtime.buffers, 1, 10).frozen());
+  EXPECT_TRUE((co_await connections.back().SendBatch(&batch)).ok());
+  auto read = co_await connections.back().ReadMessage(kMax);
+  context->client_end = read.status();
+  context->client_done = true;
+}
+
+// Not only to the first.
+TEST(QuicLifetime, AResetIsForTheSessionThatHasItsToken) {
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    Crashing run(seed, ThreeClients);
+    run.world.After(100ms, [&] {
+      run.server->Crash();
+      run.server->Restart();
+    });
+    run.world.After(2s, [&] { EXPECT_TRUE(run.context.client_done); });  // before any keepalive
+    (void)run.world.Run({.until = 60s});
+    EXPECT_EQ(ErrnoOf(run.context.client_end), ECONNRESET) << run.context.client_end;
   }
 }
 

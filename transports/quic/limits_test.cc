@@ -337,6 +337,42 @@ Task<void> OneMessageServer(Place place, Context* context) {
   context->counters = listener.counters();
 }
 
+TEST(QuicLimits, WithoutAHandshakeTimeoutThereIsNoDeadline) {
+  Context context = NewContext();
+  context.server.transport.handshake_timeout = 0s;
+  context.client.transport.handshake_timeout = 0s;
+  InBothWorlds(EchoServer, EchoClient, CheckEcho, context);
+}
+
+// Handshakes that fail, one by one.
+Task<void> FailingClient(Place place, Context* context) {
+  Connector connector(place.surroundings, place.runtime.buffers, context->client, {});
+  for (int i = 0; i < 12; ++i) {
+    auto connected = co_await connector.Connect(context->address);
+    EXPECT_FALSE(connected.ok());
+    context->client_end = connected.status();
+  }
+  context->client_done = true;
+}
+
+// What has failed is closing for a while: as long it counts, or a flood of handshakes that fail
+// would never be load, and would fill `max_sessions`.
+TEST(QuicLimits, HandshakesThatFailAreLoadToo) {
+  Context context = NewContext();
+  context.client.tls.alpn = "something-else";
+  context.server.limits.retry_above_handshakes = 4;
+  context.server.limits.max_handshakes = 8;
+  InBothWorlds(
+      RefusingServer, FailingClient,
+      [](const Context& context) {
+        EXPECT_EQ(context.counters.sessions, 8u);
+        EXPECT_GE(context.counters.retries, 4u);
+        EXPECT_GE(context.counters.refusals, 4u);
+        EXPECT_TRUE(Says(context.client_end, "max_handshakes")) << context.client_end;
+      },
+      context);
+}
+
 TEST(QuicLimits, StalledHandshakesHoldNobodyUpAndAreEvicted) {
   Context context = NewContext();
   context.server.transport.handshake_timeout = 2s;
@@ -361,134 +397,6 @@ TEST(QuicLimits, UnderLoadAddressesAreProvenFirst) {
         EXPECT_EQ(context.received, std::vector<uint64_t>{7});
         EXPECT_EQ(context.counters.sessions, 6u);
         EXPECT_GE(context.counters.retries, 3u);  // the 4th and 5th that stall, and the last
-      },
-      context);
-}
-
-// --- Streams for other users ---
-
-Task<absl::Status> EchoStream(Stream* stream) {
-  std::vector<std::byte> buffer(5000);
-  for (;;) {
-    auto got = co_await stream->Read(buffer);
-    if (!got.ok()) co_return got.status();
-    if (*got == 0) co_return stream->ShutdownWrite();
-    std::span<const std::byte> left(buffer.data(), *got);
-    while (!left.empty()) {
-      auto written = co_await stream->Write(left);
-      if (!written.ok()) co_return written.status();
-      left = left.subspan(*written);
-    }
-  }
-}
-
-Task<void> EchoAndClose(std::unique_ptr<Stream> stream) {
-  EXPECT_TRUE((co_await EchoStream(stream.get())).ok());
-  EXPECT_TRUE(stream->Close().ok());
-}
-
-Task<void> StreamServer(Place place, Context* context) {
-  auto hub = Hub::Start(place.surroundings, Hub::Role::kServer, context->listen, context->server);
-  FAULTLINE_CHECK(hub.ok()) << hub.status();
-  if (context->address == Endpoint()) context->address = (*hub)->local_address();
-  auto ready = co_await (*hub)->Accept();
-  FAULTLINE_CHECK(ready.ok()) << ready.status();
-  SessionHandle session(hub->Again(), *std::move(ready));
-  Scope scope(co_await ThisTask());
-  for (;;) {
-    auto stream = co_await session.AcceptStream();
-    if (!stream.ok()) {
-      context->server_end = stream.status();
-      break;
-    }
-    ++context->count;
-    scope.Spawn(EchoAndClose(*std::move(stream)));
-  }
-  co_await scope.Join();
-  (*hub)->StopAccepting();
-}
-
-Task<void> OneStream(SessionHandle* session, size_t size, size_t* echoed) {
-  auto stream = session->OpenStream();
-  FAULTLINE_CHECK(stream.ok()) << stream.status();
-  std::vector<std::byte> out(size, std::byte{42});
-  std::span<const std::byte> left(out);
-  std::vector<std::byte> in(5000);
-  while (!left.empty()) {
-    auto written = co_await (*stream)->Write(left);
-    FAULTLINE_CHECK(written.ok()) << written.status();
-    left = left.subspan(*written);
-  }
-  EXPECT_TRUE((*stream)->ShutdownWrite().ok());
-  for (;;) {
-    auto got = co_await (*stream)->Read(in);
-    EXPECT_TRUE(got.ok()) << got.status();
-    if (!got.ok() || *got == 0) break;
-    *echoed += *got;
-  }
-  EXPECT_TRUE((*stream)->Close().ok());
-}
-
-constexpr size_t kStreams = 8;
-
-Task<void> StreamClient(Place place, Context* context) {
-  auto hub =
-      Hub::Start(place.surroundings, Hub::Role::kClient, Endpoint::Ipv4Any(0), context->client);
-  FAULTLINE_CHECK(hub.ok()) << hub.status();
-  auto begun = (*hub)->Connect(context->address);
-  SessionHandle session(hub->Again(), *std::move(begun));
-  EXPECT_TRUE((co_await session.Settled()).ok());
-  std::vector<size_t> echoed(kStreams);
-  Scope scope(co_await ThisTask());
-  for (size_t i = 0; i < kStreams; ++i) {
-    scope.Spawn(OneStream(&session, 1000 * (i + 1) * (i + 1), &echoed[i]));
-  }
-  co_await scope.Join();
-  for (size_t i = 0; i < kStreams; ++i) EXPECT_EQ(echoed[i], 1000 * (i + 1) * (i + 1));
-  session.Close();
-}
-
-TEST(QuicStreams, ManyStreamsShareASession) {
-  Context context = NewContext();
-  context.server.transport.max_peer_streams = kStreams;
-  InBothWorlds(
-      StreamServer, StreamClient,
-      [](const Context& context) {
-        EXPECT_EQ(context.count, kStreams);
-        EXPECT_EQ(CloseCodeOf(context.server_end), CloseCode::kDone) << context.server_end;
-      },
-      context);
-}
-
-Task<void> GreedyClient(Place place, Context* context) {
-  auto hub =
-      Hub::Start(place.surroundings, Hub::Role::kClient, Endpoint::Ipv4Any(0), context->client);
-  FAULTLINE_CHECK(hub.ok()) << hub.status();
-  auto begun = (*hub)->Connect(context->address);
-  SessionHandle session(hub->Again(), *std::move(begun));
-  EXPECT_TRUE((co_await session.Settled()).ok());
-  std::vector<std::unique_ptr<Stream>> held;
-  for (;;) {
-    auto stream = session.OpenStream();
-    context->client_end = stream.status();
-    if (!stream.ok()) break;
-    held.push_back(*std::move(stream));
-  }
-  context->answers.push_back(held.size());
-  held.clear();
-  session.Abort();
-}
-
-TEST(QuicStreams, StreamsAreBoundedByThePeer) {
-  Context context = NewContext();
-  context.server.transport.max_peer_streams = 3;
-  InBothWorlds(
-      StreamServer, GreedyClient,
-      [](const Context& context) {
-        EXPECT_EQ(context.answers, std::vector<uint64_t>{3});
-        EXPECT_TRUE(absl::IsResourceExhausted(context.client_end)) << context.client_end;
-        EXPECT_TRUE(Says(context.client_end, "max_peer_streams")) << context.client_end;
-        EXPECT_EQ(CloseCodeOf(context.server_end), CloseCode::kAborted) << context.server_end;
       },
       context);
 }

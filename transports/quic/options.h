@@ -1,5 +1,5 @@
 // Settings of QUIC, with the defaults of a message bus. Durations of 0 switch a feature off; they
-// never mean "at once".
+// never mean "at once", but for `close_grace`: without a grace nothing is waited for.
 #ifndef FAULTLINE_TRANSPORTS_QUIC_OPTIONS_H_
 #define FAULTLINE_TRANSPORTS_QUIC_OPTIONS_H_
 
@@ -48,9 +48,10 @@ struct TlsOptions {
 enum class CongestionControl : uint8_t { kCubic, kBbr };
 
 struct TransportOptions {
-  Duration idle_timeout = std::chrono::seconds(30);       // RFC 9000, section 10.1; 0: none
-  Duration keepalive = std::chrono::seconds(10);          // silence before a PING; 0: none
-  Duration handshake_timeout = std::chrono::seconds(10);  // up to the session's announcement
+  Duration idle_timeout = std::chrono::seconds(30);  // RFC 9000, section 10.1; 0: none
+  Duration keepalive = std::chrono::seconds(10);     // silence before a PING; 0: none
+  // Up to the session's announcement; 0: none.
+  Duration handshake_timeout = std::chrono::seconds(10);
   // For what was written before a close: how long the peer may acknowledge nothing; ten times that
   // in all.
   Duration close_grace = std::chrono::seconds(2);

@@ -26,6 +26,11 @@ MonotonicTime After(MonotonicTime now, Duration duration) {
   return duration > kInfiniteFuture - now ? kInfiniteFuture : now + duration;
 }
 
+// 0 is never.
+MonotonicTime DeadlineAfter(MonotonicTime now, Duration duration) {
+  return duration.count() > 0 ? After(now, duration) : kInfiniteFuture;
+}
+
 std::string_view Text(const uint8_t* data, size_t size) {
   return {reinterpret_cast<const char*>(data), size};
 }
@@ -39,8 +44,8 @@ Session::Session(const SessionContext& context, bool server, const Endpoint& pee
       server_(server),
       peer_(peer),
       timer_(this),
-      announce_by_(
-          After(context.environment.clock->Now(), context.options->transport.handshake_timeout)),
+      announce_by_(DeadlineAfter(context.environment.clock->Now(),
+                                 context.options->transport.handshake_timeout)),
       linger_until_(kInfiniteFuture),
       forget_at_(kInfiniteFuture) {}
 
@@ -245,7 +250,10 @@ void Session::BeginTurn() {
   if (connection_ == nullptr) return;
   if (handshake_done_ && !settled_.is_set()) settled_.Set();
   if (!arrived_.empty()) stream_arrived_.Set();
-  for (auto& [id, stream] : streams_) stream->Deliver();
+  for (auto& [id, stream] : streams_) {
+    CheckStopped(stream.get());
+    stream->Deliver();
+  }
 }
 
 void Session::CheckDeadlines(MonotonicTime now) {
@@ -265,7 +273,8 @@ void Session::CheckExpiry() {
   int error = ngtcp2_conn_handle_expiry(connection_.get(), now);
   if (error == 0) return;
   if (error == NGTCP2_ERR_IDLE_CLOSE) return Drain(IdleTimeout());
-  CloseWithEngineError(error, "handshake_timeout");
+  CloseWithEngineError(error,
+                       error == NGTCP2_ERR_HANDSHAKE_TIMEOUT ? "handshake_timeout" : "a timer");
 }
 
 void Session::EndTurn() {

@@ -139,7 +139,8 @@ class Session final : public ListNode,
   const absl::Status& end() const { return end_; }
   // Empty once it has ended.
   SessionDetails Details() const;
-  // Errors: the session's end; ResourceExhausted "peer's max_peer_streams".
+  // Errors: the session's end; ResourceExhausted "peer's max_peer_streams"; FailedPrecondition
+  // after `CloseWhenDelivered`.
   absl::StatusOr<StreamState*> OpenStream();
   // The next stream that the peer has opened; null if none is here. `StreamArrived` waits for one,
   // or for the session's end.
@@ -198,6 +199,8 @@ class Session final : public ListNode,
   StreamState* FindStream(int64_t id);
   void OnPeerStream(int64_t id);
   void OnStreamForgotten(int64_t id);
+  void EraseStream(int64_t id);
+  void CheckStopped(StreamState* stream);
 
   void OnReceiveError(int error);
   void OnTlsFailure();
@@ -206,6 +209,7 @@ class Session final : public ListNode,
   void CheckExpiry();
   void CheckDelivered();
   bool AllDelivered() const;
+  bool HasCreditFor(const StreamState& stream) const;
   StreamState* PickStream();
   ngtcp2_ssize WriteOnce(StreamState* stream, std::span<std::byte> room, ngtcp2_path_storage* path);
   size_t TakeClosePacket(std::span<std::byte> room, Endpoint* to);

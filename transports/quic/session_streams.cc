@@ -12,6 +12,7 @@ namespace faultline::quic {
 namespace {
 
 constexpr size_t kPieces = 4;  // blocks of a stream that one packet may take from
+constexpr ngtcp2_vec kTooLong{nullptr, SIZE_MAX};  // more bytes than any stream can have
 
 }  // namespace
 
@@ -19,6 +20,7 @@ constexpr size_t kPieces = 4;  // blocks of a stream that one packet may take fr
 
 absl::StatusOr<StreamState*> Session::OpenStream() {
   if (connection_ == nullptr) return end_;
+  if (lingering_) return absl::FailedPreconditionError("quic: the session is being closed");
   engine::Entered entered(context_.environment);
   int64_t id = -1;
   int error = ngtcp2_conn_open_bidi_stream(connection_.get(), &id, nullptr);
@@ -45,7 +47,10 @@ StreamState* Session::FindStream(int64_t id) {
   return found == streams_.end() ? nullptr : found->second.get();
 }
 
-void Session::OnPeerStream(int64_t id) { arrived_.push_back(AddStream(id)); }
+// Nobody waits for streams of a session that is being closed; they end with it.
+void Session::OnPeerStream(int64_t id) {
+  if (!lingering_) arrived_.push_back(AddStream(id));
+}
 
 StreamState* Session::NextStream() {
   if (arrived_.empty()) return nullptr;
@@ -59,18 +64,33 @@ void Session::OnStreamForgotten(int64_t id) {
   StreamState* stream = FindStream(id);
   if (stream == nullptr) return;
   stream->OnForgotten();
-  if (ngtcp2_conn_is_local_stream(connection_.get(), id) == 0) {
-    ngtcp2_conn_extend_max_streams_bidi(connection_.get(), 1);
-  }
-  if (stream->shut()) streams_.erase(id);
+  if (stream->shut()) EraseStream(id);
+}
+
+// Not before we have forgotten it too may the peer open another: what lies here of its streams is
+// bounded, whether or not somebody accepts them.
+void Session::EraseStream(int64_t id) {
+  streams_.erase(id);
+  if (connection_ == nullptr || ngtcp2_conn_is_local_stream(connection_.get(), id) != 0) return;
+  ngtcp2_conn_extend_max_streams_bidi(connection_.get(), 1);
+  Wake();
+}
+
+// ngtcp2 tells nobody that the peer has stopped reading (STOP_SENDING, RFC 9000, section 19.5):
+// who has nothing to send, or no credit, has to ask. More bytes than a stream can have are refused
+// in any case; whether the stream was shut is what it looks at before. (We shut it too, by an end.)
+void Session::CheckStopped(StreamState* stream) {
+  if (!stream->WaitsForPeer()) return;
+  engine::Entered entered(context_.environment);
+  ngtcp2_ssize error = ngtcp2_conn_writev_stream(connection_.get(), nullptr, nullptr, nullptr, 0,
+                                                 nullptr, NGTCP2_WRITE_STREAM_FLAG_NONE,
+                                                 stream->id(), &kTooLong, 1, Timestamp());
+  if (error == NGTCP2_ERR_STREAM_SHUT_WR) stream->OnRefused();
 }
 
 void Session::Release(StreamState* stream) {
   stream->Shut();
-  if (stream->forgotten()) {
-    std::erase(arrived_, stream);
-    streams_.erase(stream->id());
-  }
+  if (stream->forgotten()) EraseStream(stream->id());
 }
 
 void Session::OnRead(int64_t stream, size_t bytes) {
@@ -137,7 +157,7 @@ ngtcp2_ssize Session::WriteOnce(StreamState* stream, std::span<std::byte> room,
                                 ngtcp2_path_storage* path) {
   std::array<iovec, kPieces> pieces{};
   StreamState::Piece piece;
-  if (stream != nullptr) piece = stream->NextPiece(pieces);
+  if (stream != nullptr && HasCreditFor(*stream)) piece = stream->NextPiece(pieces);
   std::array<ngtcp2_vec, kPieces> bytes{};
   for (size_t i = 0; i < piece.bytes.size(); ++i) {
     bytes[i] = {static_cast<uint8_t*>(piece.bytes[i].iov_base), piece.bytes[i].iov_len};
@@ -158,14 +178,18 @@ ngtcp2_ssize Session::WriteOnce(StreamState* stream, std::span<std::byte> room,
   return size;
 }
 
+// Whether the peer takes what comes next of the stream. An announcement, or an end, needs none.
+bool Session::HasCreditFor(const StreamState& stream) const {
+  if (!stream.HasBytesToSend()) return true;
+  return ngtcp2_conn_get_max_data_left(connection_.get()) > 0 &&
+         ngtcp2_conn_get_max_stream_data_left(connection_.get(), stream.id()) > 0;
+}
+
 // In turn, among those with something to send and credit for it; null if there is none.
 StreamState* Session::PickStream() {
   if (!handshake_done_) return nullptr;
   auto may_send = [this](const StreamState& stream) {
-    if (!stream.HasToSend()) return false;
-    if (!stream.HasBytesToSend()) return true;
-    return ngtcp2_conn_get_max_data_left(connection_.get()) > 0 &&
-           ngtcp2_conn_get_max_stream_data_left(connection_.get(), stream.id()) > 0;
+    return stream.HasToSend() && (stream.announcing() || HasCreditFor(stream));
   };
   for (auto at = streams_.upper_bound(last_sent_); at != streams_.end(); ++at) {
     if (may_send(*at->second)) return at->second.get();

@@ -75,7 +75,8 @@ class SessionHandle {
   // Cancelled.
   Task<absl::Status> Settled();
 
-  // Errors: how the session ended; ResourceExhausted: the peer's max_peer_streams are open.
+  // Errors: how the session ended; ResourceExhausted: the peer's max_peer_streams are open;
+  // FailedPrecondition after `Close`.
   absl::StatusOr<std::unique_ptr<Stream>> OpenStream();
   // One at a time. Errors: how the session ended; Cancelled.
   Task<absl::StatusOr<std::unique_ptr<Stream>>> AcceptStream();

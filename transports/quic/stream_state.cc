@@ -131,8 +131,13 @@ void StreamState::OnSent(size_t bytes, bool last) {
 void StreamState::OnAcknowledged(size_t bytes) {
   sending_.Drop(bytes);
   sent_ -= bytes;
+  if (finish_sent_alone_ && bytes == 0) finish_alone_acknowledged_ = true;
   if (!finish_sent_ || !sending_.empty()) return;
-  if (bytes == 0 || !finish_sent_alone_) finish_acknowledged_ = true;
+  finish_acknowledged_ |= finish_alone_acknowledged_ || !finish_sent_alone_;
+}
+
+bool StreamState::WaitsForPeer() const {
+  return !finish_sent_ && (writing_ != nullptr || HasToSend());
 }
 
 void StreamState::OnRefused() {
@@ -155,7 +160,10 @@ void StreamState::Shut() {
   received_.Drop(received_.size());
 }
 
-void StreamState::OnForgotten() { forgotten_ = true; }
+void StreamState::OnForgotten() {
+  if (writing_ != nullptr) OnRefused();
+  forgotten_ = true;
+}
 
 void StreamState::OnSessionEnd(const absl::Status& status) {
   broken_ = true;

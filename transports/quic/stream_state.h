@@ -76,12 +76,15 @@ class StreamState {
   bool HasToSend() const;
   bool HasBytesToSend() const { return sent_ < sending_.size(); }
   void Announce() { announcing_ = true; }
+  bool announcing() const { return announcing_; }
   struct Piece {
     std::span<iovec> bytes;
     bool last = false;
   };
   Piece NextPiece(std::span<iovec> room);
   void OnSent(size_t bytes, bool last);
+  // Something is still to be sent, or a write waits for room: the peer may have stopped reading.
+  bool WaitsForPeer() const;
   // The peer has asked us to stop: writes fail with EPIPE.
   void OnRefused();
   // Everything that was written, and the end, has reached the peer; or never will.
@@ -102,7 +105,8 @@ class StreamState {
   bool announcing_ = false;
   bool finishing_ = false;
   bool finish_sent_ = false;
-  bool finish_sent_alone_ = false;  // in a frame without bytes
+  bool finish_sent_alone_ = false;          // in a frame without bytes
+  bool finish_alone_acknowledged_ = false;  // that frame; bytes before it may not be
   bool finish_acknowledged_ = false;
   bool broken_ = false;
   WriteOp* writing_ = nullptr;

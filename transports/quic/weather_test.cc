@@ -61,6 +61,15 @@ TEST(QuicWeather, BbrMakesLossGood) {
   Sweep({.loss = {1, 20}}, context);
 }
 
+TEST(QuicWeather, TheCongestionControlIsAChoice) {
+  Context cubic = NewContext();
+  Context bbr = NewContext();
+  bbr.server.transport.congestion_control = CongestionControl::kBbr;
+  Weather weather = With({.loss = {1, 20}});
+  EXPECT_NE(InSimulation(EchoServer, EchoClient, cubic, weather).hash,
+            InSimulation(EchoServer, EchoClient, bbr, weather).hash);
+}
+
 TEST(QuicWeather, DuplicatesAreSeenOnce) { Sweep({.duplicate = {1, 3}}); }
 
 TEST(QuicWeather, ReorderingIsUndone) { Sweep({.reorder = {1, 4}}); }
