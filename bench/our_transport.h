@@ -44,8 +44,8 @@ struct OnLoopback {
 };
 
 template <OurTransport kTransport>
-constexpr Contestant MakeContestant(const char* name) {
-  return {name, &OnLoopback<kTransport>::Serve, &OnLoopback<kTransport>::Drive};
+constexpr Contestant MakeContestant(const char* name, bool over_tcp = true) {
+  return {name, &OnLoopback<kTransport>::Serve, &OnLoopback<kTransport>::Drive, over_tcp};
 }
 
 }  // namespace faultline::bench

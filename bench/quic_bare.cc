@@ -271,7 +271,8 @@ uint64_t Drive(const Load& load, uint16_t port, const KeepGoing& keep_going) {
 
 }  // namespace
 
-const Contestant kBareQuic = {"bare", &Serve<false>, &Drive<false>};
-const Contestant kBareGsoQuic = {"bare_gso", &Serve<true>, &Drive<true>};
+const Contestant kBareQuic = {"bare", &Serve<false>, &Drive<false>, /*over_tcp=*/false};
+const Contestant kBareGsoQuic = {"bare_gso", &Serve<true>, &Drive<true>,
+                                 /*over_tcp=*/false};
 
 }  // namespace faultline::bench

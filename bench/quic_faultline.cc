@@ -111,6 +111,7 @@ Task<void> DriveAll(Runtime runtime, Endpoint server, const Load* load, const Ke
 }  // namespace
 
 const OurTransport kQuicTransport = {&ServeAll, &DriveAll};
-const Contestant kFaultlineQuic = MakeContestant<{&ServeAll, &DriveAll}>("faultline");
+const Contestant kFaultlineQuic =
+    MakeContestant<{&ServeAll, &DriveAll}>("faultline", /*over_tcp=*/false);
 
 }  // namespace faultline::bench

@@ -67,6 +67,7 @@ struct Contestant {
   const char* name;
   uint64_t (*serve)(const Load& load, const Announce& announce);
   uint64_t (*drive)(const Load& load, uint16_t port, const KeepGoing& keep_going);
+  bool over_tcp = true;
 };
 
 extern const Contestant kBare;       // tcp_bare.cc

@@ -14,6 +14,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -22,6 +23,7 @@
 #include "bench/idle_memory.h"
 #include "bench/quic_contestants.h"
 #include "bench/quic_cryptography.h"
+#include "bench/tcp_congestion.h"
 #include "bench/tcp_server_process.h"
 #include "bench/tcp_workload.h"
 #include "bench/tls_contestants.h"
@@ -89,7 +91,11 @@ void Measure(benchmark::State& state, const Contestant& contestant, const Load& 
   ServerProcess server(contestant, load);
   const double cpu_before = OwnCpuNanoseconds();
   Watch watch(&state, load);
-  const uint64_t sent = contestant.drive(load, server.port(), [&] { return watch.GoOn(); });
+  bool started = !contestant.over_tcp || load.shape == Shape::kHandshakes;
+  const uint64_t sent = contestant.drive(load, server.port(), [&] {
+    if (!std::exchange(started, true)) UseReno();
+    return watch.GoOn();
+  });
   const double cpu = OwnCpuNanoseconds() - cpu_before;
   const ServerProcess::Outcome outcome = server.Join();
   FAULTLINE_CHECK(sent == outcome.messages) << sent << " sent, " << outcome.messages << " came";
