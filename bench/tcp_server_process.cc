@@ -52,8 +52,8 @@ void BindToProcessor(int cpu) {
 [[noreturn]] void RunServer(const Contestant& contestant, const Load& load, int reports) {
   alarm(ServerProcess::kLifetimeSeconds);
   if (load.cores == Cores::kTwo) BindToProcessor(Processors()[1]);
-  uint64_t messages = contestant.serve(load, [reports](uint16_t port) {
-    UseReno();
+  uint64_t messages = contestant.serve(load, [&contestant, reports](uint16_t port) {
+    if (contestant.over_tcp) UseReno();
     Tell<uint16_t>(reports, port);
   });
   Tell<uint64_t>(reports, messages);

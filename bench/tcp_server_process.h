@@ -30,6 +30,7 @@ class ServerProcess {
   ~ServerProcess();
 
   uint16_t port() const { return port_; }
+  pid_t pid() const { return child_; }
 
   struct Outcome {
     uint64_t messages = 0;

@@ -11,6 +11,13 @@
 //              of them with one message. At most two rounds are under way, so that the connection
 //              is never idle and never without an end.
 //
+// Those of `//bench:transports` shake hands as well, over connections of their own:
+//
+//   kHandshakes  the client connects, and closes in order as soon as the handshake is done; again
+//                and again. The last connection brings a byte: it ends the server.
+//   kIdle        the client opens `connections` connections; nothing is said on any. The server
+//                ends when the client has closed them.
+//
 //   kBytes     a message is so many bytes. Both ends know the size; nobody looks at the bytes.
 //   kFrames    a message is a frame of transports/message. The receiver finds the frames by their
 //              sizes, checks everything that makes a frame valid, both seals included, and hands
@@ -26,7 +33,7 @@
 
 namespace faultline::bench {
 
-enum class Shape { kPingPong, kStream };
+enum class Shape { kPingPong, kStream, kHandshakes, kIdle };
 enum class Content { kBytes, kFrames };
 enum class Cores { kOne, kTwo };
 
@@ -43,6 +50,7 @@ struct Load {
   Content content;
   size_t message_bytes;
   Cores cores = Cores::kOne;
+  size_t connections = 1;  // kIdle alone
 
   size_t batch() const;    // messages in a batch
   uint64_t round() const;  // messages in a round; whole batches
@@ -52,12 +60,14 @@ struct Load {
 using KeepGoing = std::function<bool()>;
 using Announce = std::function<void(uint16_t port)>;
 
-// How one library speaks TCP. Both functions return how many messages they have seen whole: the
-// server those that came, the client those that it sent.
+// How one library speaks TCP, or what is on top of it. Both functions return how many messages they
+// have seen whole: the server those that came, the client those that it sent; or how many
+// connections they have had. `keep_going` is asked after each step, after each of these.
 struct Contestant {
   const char* name;
   uint64_t (*serve)(const Load& load, const Announce& announce);
   uint64_t (*drive)(const Load& load, uint16_t port, const KeepGoing& keep_going);
+  bool over_tcp = true;
 };
 
 extern const Contestant kBare;       // tcp_bare.cc

@@ -5,6 +5,9 @@
 // renamed at the end are renamed in all of it: the library cannot open, read, write or poll a
 // descriptor, tell the time or draw random bytes, except through the functions of the platform,
 // which transports/websocket defines.
+//
+// Built a second time with FAULTLINE_LWS_WITH_SOCKETS the library has its own platform and calls the
+// system as it is: the peer that `//bench:transports` measures ours by.
 #ifndef FAULTLINE_THIRD_PARTY_BUILD_FILES_LIBWEBSOCKETS_LWS_CONFIG_H_
 #define FAULTLINE_THIRD_PARTY_BUILD_FILES_LIBWEBSOCKETS_LWS_CONFIG_H_
 
@@ -37,6 +40,14 @@
 #define LWS_HAVE_CLOCK_GETTIME
 #define LWS_HAVE_MALLOC_H
 #define LWS_HAVE_STDINT_H
+
+#ifdef FAULTLINE_LWS_WITH_SOCKETS
+
+#define LWS_HAVE_EVENTFD
+#define LWS_HAVE_GETIFADDRS
+#define LWS_HAVE_PIPE2
+
+#else  // !FAULTLINE_LWS_WITH_SOCKETS
 
 // Answered by the platform, for the descriptor that it gave out.
 #define close faultline_lws_close
@@ -83,5 +94,7 @@
 #define unlink faultline_lws_forbidden_unlink
 #define usleep faultline_lws_forbidden_usleep
 #define write faultline_lws_forbidden_write
+
+#endif  // FAULTLINE_LWS_WITH_SOCKETS
 
 #endif  // FAULTLINE_THIRD_PARTY_BUILD_FILES_LIBWEBSOCKETS_LWS_CONFIG_H_
