@@ -63,6 +63,13 @@ def faultline_dependencies():
     )
 
     debian_source(
+        name = "liburing",
+        package = "liburing",
+        upstream_version = "2.3",
+        build_file = "//third_party/build_files:liburing.BUILD",
+    )
+
+    debian_source(
         name = "libwebsockets",
         package = "libwebsockets",
         upstream_version = "4.1.",

@@ -1,7 +1,6 @@
 #include "runtime/epoll/listener.h"
 
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -9,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "runtime/check.h"
+#include "runtime/epoll/sockets.h"
 #include "runtime/epoll/stream.h"
 #include "runtime/errors.h"
 
@@ -70,13 +70,8 @@ EpollListener::EpollListener(Core* core, Descriptor socket, Endpoint local,
     : Timer([](Timer* timer) { static_cast<EpollListener*>(timer)->Retry(); }),
       socket_(core, std::move(socket), this),
       local_(std::move(local)),
-      options_(options) {
-  struct stat file;
-  if (local_.family() == Endpoint::Family::kUnix && !local_.path().starts_with('@') &&
-      stat(local_.path().c_str(), &file) == 0) {
-    unix_file_ = UnixFile{file.st_dev, file.st_ino};
-  }
-}
+      options_(options),
+      unix_file_(local_) {}
 
 EpollListener::~EpollListener() {
   // Only when the frame that awaits it is going away too, in whichever order.
@@ -92,18 +87,9 @@ absl::Status EpollListener::Close() {
   FAULTLINE_CHECK(accepting_ == nullptr)
       << "close with an operation pending: stop and await it first";
   if (!socket_.open()) return absl::OkStatus();
-  RemoveUnixPath();
+  unix_file_.Remove();
   socket_.Close();
   return absl::OkStatus();
-}
-
-// Only the file that this listener made: a successor may have taken the path over.
-void EpollListener::RemoveUnixPath() {
-  struct stat file;
-  if (!unix_file_.has_value() || stat(local_.path().c_str(), &file) != 0) return;
-  if (file.st_dev == unix_file_->device && file.st_ino == unix_file_->inode) {
-    unlink(local_.path().c_str());
-  }
 }
 
 void EpollListener::OnEvents(uint32_t) {
@@ -133,25 +119,13 @@ bool EpollListener::TryAccept() {
 
 // False: this connection is dead, take the next. True: not now, or not at all.
 bool EpollListener::OnAcceptError(int error) {
-  switch (error) {
-    case EINTR:
-    case ECONNABORTED:
-    // accept(2): errors of the network that are already pending on the new socket.
-    case EPROTO:
-    case ENOPROTOOPT:
-    case ENETDOWN:
-    case ENETUNREACH:
-    case EHOSTDOWN:
-    case EHOSTUNREACH:
-    case ENONET:
+  switch (KindOfAcceptError(error)) {
+    case AcceptError::kNextPlease:
       return false;
-    case EMFILE:
-    case ENFILE:
-    case ENOBUFS:
-    case ENOMEM:
+    case AcceptError::kNoDescriptors:
       WaitForDescriptors();
       return true;
-    default:
+    case AcceptError::kOfTheListener:
       accepting_->Finish(ErrnoStatus(error, absl::StrCat("accept ", local_.ToString())));
       return true;
   }

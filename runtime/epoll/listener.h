@@ -7,13 +7,11 @@
 #ifndef FAULTLINE_RUNTIME_EPOLL_LISTENER_H_
 #define FAULTLINE_RUNTIME_EPOLL_LISTENER_H_
 
-#include <sys/stat.h>
-
 #include <cstdint>
 #include <memory>
-#include <optional>
 
 #include "runtime/epoll/address.h"
+#include "runtime/epoll/sockets.h"
 #include "runtime/epoll/watched.h"
 #include "runtime/network.h"
 #include "runtime/stream.h"
@@ -49,7 +47,6 @@ class EpollListener final : public Listener,
   bool OnAcceptError(int error);
   void WaitForDescriptors();
   void Forget();
-  void RemoveUnixPath();
   std::unique_ptr<Stream> MakeStream(Descriptor socket, const SocketAddress& peer);
   Endpoint LocalAddressOf(int fd) const;
 
@@ -60,11 +57,7 @@ class EpollListener final : public Listener,
   bool starved_ = false;  // pausing after EMFILE
   Duration pause_ = kFirstPause;
   AcceptOp* accepting_ = nullptr;
-  struct UnixFile {
-    dev_t device;
-    ino_t inode;
-  };
-  std::optional<UnixFile> unix_file_;  // the file that bind(2) made
+  UnixFile unix_file_;
 };
 
 }  // namespace faultline::epoll

@@ -1,116 +1,18 @@
 #include "runtime/epoll/network.h"
 
-#include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <climits>
-#include <string>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "runtime/epoll/datagram.h"
 #include "runtime/epoll/listener.h"
+#include "runtime/epoll/sockets.h"
 #include "runtime/errors.h"
 #include "runtime/wait.h"
 
 namespace faultline::epoll {
-namespace {
-
-absl::Status SocketError(int error, const char* call, const Endpoint& endpoint) {
-  return ErrnoStatus(error, absl::StrCat(call, " ", endpoint.ToString()));
-}
-
-absl::StatusOr<Descriptor> OpenSocket(sa_family_t family, int type, const Endpoint& endpoint) {
-  int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return SocketError(errno, "socket", endpoint);
-  return Descriptor(fd);
-}
-
-absl::Status SetOption(int fd, int level, int name, int value, const Endpoint& endpoint) {
-  if (setsockopt(fd, level, name, &value, sizeof(value)) == 0) return absl::OkStatus();
-  return SocketError(errno, "setsockopt", endpoint);
-}
-
-// A dead socket's file keeps its path taken. connect(2) with a type that no stream listener has
-// tells, without bothering whoever is there: EPROTOTYPE if a stream socket is bound to the file,
-// listening or not yet; ECONNREFUSED if none is.
-bool IsStaleSocket(const SocketAddress& address, const std::string& path) {
-  struct stat file;
-  if (lstat(path.c_str(), &file) != 0 || !S_ISSOCK(file.st_mode)) return false;
-  Descriptor probe(socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!probe) return false;
-  return connect(probe.get(), address.get(), address.size) != 0 && errno == ECONNREFUSED;
-}
-
-// bind(2); for Unix paths, once more after a stale socket has been removed.
-absl::Status BindSocket(int fd, const SocketAddress& address, const Endpoint& local) {
-  if (bind(fd, address.get(), address.size) == 0) return absl::OkStatus();
-  int error = errno;
-  bool has_file = local.family() == Endpoint::Family::kUnix && !local.path().starts_with('@');
-  if (error == EADDRINUSE && has_file && IsStaleSocket(address, local.path())) {
-    unlink(local.path().c_str());
-    if (bind(fd, address.get(), address.size) == 0) return absl::OkStatus();
-    error = errno;
-  }
-  return SocketError(error, "bind", local);
-}
-
-// bind(2) before connect(2). With port 0 the port is chosen by connect(2), which knows the peer:
-// then as many connections fit as there are pairs of addresses and ports (ip(7)).
-absl::Status BindClient(int fd, const Endpoint& local) {
-  absl::StatusOr<SocketAddress> address = ToSocketAddress(local);
-  if (!address.ok()) return address.status();
-  if (local.is_ip() && local.port() == 0) {
-    absl::Status late = SetOption(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1, local);
-    if (!late.ok()) return late;
-  }
-  return BindSocket(fd, *address, local);
-}
-
-absl::Status PrepareListener(int fd, const SocketAddress& address, const Endpoint& local,
-                             const ListenOptions& options) {
-  absl::Status status;
-  if (local.is_ip() && options.reuse_address) {
-    status.Update(SetOption(fd, SOL_SOCKET, SO_REUSEADDR, 1, local));
-  }
-  if (local.family() == Endpoint::Family::kIpv6) {
-    status.Update(SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, options.v6_only ? 1 : 0, local));
-  }
-  // Before listen(2): the buffer's size decides the window scale that is offered (tcp(7)).
-  status.Update(ApplyOptions(fd, local, options.stream));
-  if (status.ok()) status.Update(BindSocket(fd, address, local));
-  if (status.ok() && listen(fd, options.backlog) != 0) return SocketError(errno, "listen", local);
-  return status;
-}
-
-absl::Status ForbidFragments(int fd, const Endpoint& local) {
-  if (local.family() == Endpoint::Family::kIpv6) {
-    return SetOption(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE, local);
-  }
-  return SetOption(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE, local);
-}
-
-absl::Status PrepareDatagrams(int fd, const SocketAddress& address, const Endpoint& local,
-                              const BindOptions& options) {
-  absl::Status status;
-  if (local.family() == Endpoint::Family::kIpv6) {
-    status.Update(SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, options.v6_only ? 1 : 0, local));
-  }
-  if (options.dont_fragment) status.Update(ForbidFragments(fd, local));
-  StreamOptions buffers{.no_delay = false,
-                        .send_buffer_bytes = options.send_buffer_bytes,
-                        .receive_buffer_bytes = options.receive_buffer_bytes};
-  status.Update(ApplyOptions(fd, local, buffers));
-  if (status.ok()) status.Update(BindSocket(fd, address, local));
-  return status;
-}
-
-}  // namespace
-
 // --- Connect ---
 
 Task<absl::StatusOr<std::unique_ptr<Stream>>> EpollNetwork::Connect(Endpoint peer,
@@ -118,7 +20,8 @@ Task<absl::StatusOr<std::unique_ptr<Stream>>> EpollNetwork::Connect(Endpoint pee
   co_await TurnTaken();
   absl::StatusOr<SocketAddress> address = ToSocketAddress(peer);
   if (!address.ok()) co_return address.status();
-  absl::StatusOr<Descriptor> socket = OpenSocket(address->family(), SOCK_STREAM, peer);
+  absl::StatusOr<Descriptor> socket =
+      OpenSocket(address->family(), SOCK_STREAM | SOCK_NONBLOCK, peer);
   if (!socket.ok()) co_return socket.status();
   absl::Status prepared = ApplyOptions(socket->get(), peer, options.stream);
   if (prepared.ok() && options.local.has_value()) {
@@ -172,7 +75,8 @@ absl::StatusOr<std::unique_ptr<Listener>> EpollNetwork::Listen(const Endpoint& l
                                                                const ListenOptions& options) {
   absl::StatusOr<SocketAddress> address = ToSocketAddress(local);
   if (!address.ok()) return address.status();
-  absl::StatusOr<Descriptor> socket = OpenSocket(address->family(), SOCK_STREAM, local);
+  absl::StatusOr<Descriptor> socket =
+      OpenSocket(address->family(), SOCK_STREAM | SOCK_NONBLOCK, local);
   if (!socket.ok()) return socket.status();
   absl::Status status = PrepareListener(socket->get(), *address, local, options);
   if (!status.ok()) return status;
@@ -186,7 +90,8 @@ absl::StatusOr<std::unique_ptr<DatagramSocket>> EpollNetwork::Bind(const Endpoin
   if (!local.is_ip()) return SocketError(EAFNOSUPPORT, "bind", local);
   absl::StatusOr<SocketAddress> address = ToSocketAddress(local);
   if (!address.ok()) return address.status();
-  absl::StatusOr<Descriptor> socket = OpenSocket(address->family(), SOCK_DGRAM, local);
+  absl::StatusOr<Descriptor> socket =
+      OpenSocket(address->family(), SOCK_DGRAM | SOCK_NONBLOCK, local);
   if (!socket.ok()) return socket.status();
   absl::Status status = PrepareDatagrams(socket->get(), *address, local, options);
   if (!status.ok()) return status;

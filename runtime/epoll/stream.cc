@@ -49,19 +49,6 @@ int AsInt(size_t bytes) { return static_cast<int>(std::min<size_t>(bytes, INT_MA
 
 }  // namespace
 
-absl::Status ApplyOptions(int fd, const Endpoint& of, const StreamOptions& options) {
-  absl::Status status;
-  if (options.no_delay && of.is_ip())
-    status.Update(SetIntOption(fd, IPPROTO_TCP, TCP_NODELAY, 1, of));
-  if (options.send_buffer_bytes != 0) {
-    status.Update(SetIntOption(fd, SOL_SOCKET, SO_SNDBUF, AsInt(options.send_buffer_bytes), of));
-  }
-  if (options.receive_buffer_bytes != 0) {
-    status.Update(SetIntOption(fd, SOL_SOCKET, SO_RCVBUF, AsInt(options.receive_buffer_bytes), of));
-  }
-  return status;
-}
-
 EpollStream::EpollStream(Core* core, Descriptor socket, Endpoint local, Endpoint peer)
     : socket_(core, std::move(socket), this),
       unix_(!local.is_ip() && !peer.is_ip()),

@@ -36,10 +36,6 @@
 
 namespace faultline::epoll {
 
-// Sets what `options` asks for and the system does not do by itself. On a listening socket too:
-// accepted TCP sockets inherit it (tcp(7)). Errors: those of setsockopt(2).
-absl::Status ApplyOptions(int fd, const Endpoint& of, const StreamOptions& options);
-
 class EpollStream final : public Stream, private Pollable {
  public:
   class HandshakeOp;
