@@ -9,7 +9,7 @@ import re
 import hash_iteration
 from source import matching, template_arguments
 
-_BACKENDS = ("runtime/epoll/", "runtime/io_uring/")
+_BACKENDS = ("runtime/backend/", "runtime/epoll/", "runtime/io_uring/", "runtime/kernel/")
 _SERVICES = ("scenarios/ledger/",)
 _SIMULATED = ("runtime/", "sim/", "transports/", "scenarios/")
 _ALL = ("runtime/", "sim/", "transports/", "scenarios/", "bench/")
@@ -158,6 +158,14 @@ _ARROWS = {
     "scenarios": ("scenarios/", "sim/", "transports/", "runtime/"),
     "bench": _ALL,
 }
+# Which backends know which; everybody else knows their names alone.
+_BACKEND_ARROWS = {
+    "runtime/backend/": _BACKENDS,
+    "runtime/epoll/": ("runtime/epoll/", "runtime/kernel/"),
+    "runtime/io_uring/": ("runtime/io_uring/", "runtime/kernel/"),
+    "runtime/kernel/": ("runtime/kernel/",),
+}
+_BACKEND_NAMES = "runtime/backend/name.h"
 
 
 def arrows(file, workspace):
@@ -166,13 +174,13 @@ def arrows(file, workspace):
     findings = []
     folder = file.path.split("/")[0]
     allowed = _SERVICE_ARROWS if file.path.startswith(_SERVICES) else _ARROWS[folder]
-    own_backend = next((b for b in _BACKENDS if file.path.startswith(b)), None)
+    backends = next((own for folder, own in _BACKEND_ARROWS.items() if file.path.startswith(folder)), ())
     for offset, header in file.includes():
         target = header[1:-1]
         if header[0] != '"' or not target.startswith(_ALL):
             continue
-        backend = target.startswith(_BACKENDS) and folder != "bench"
-        foreign_backend = backend and not (own_backend and target.startswith(own_backend))
+        backend = target.startswith(_BACKENDS) and target != _BACKEND_NAMES and folder != "bench"
+        foreign_backend = backend and not target.startswith(backends)
         if foreign_backend or not target.startswith(allowed):
             findings.append((offset, f"{os.path.dirname(file.path)}/ does not depend on {target}"))
     return findings

@@ -1,7 +1,7 @@
 // Goal: the real clock does not fire early, not even after a long computation, and timers that arm
 // each other do not go on for ever in one call.
 // Method: `FireDue` is called with chosen times, without a loop; a task computes before it sleeps.
-#include "runtime/epoll/clock.h"
+#include "runtime/kernel/clock.h"
 
 #include <gtest/gtest.h>
 
@@ -28,7 +28,7 @@ class Calling : public Timer {
 MonotonicTime At(int64_t nanoseconds) { return MonotonicTime(Duration(nanoseconds)); }
 
 TEST(ClockTest, FiresWhatIsDueAndNothingElse) {
-  EpollClock clock;
+  kernel::KernelClock clock;
   std::vector<int> log;
   Calling early([&] { log.push_back(1); });
   Calling exact([&] { log.push_back(2); });
@@ -44,7 +44,7 @@ TEST(ClockTest, FiresWhatIsDueAndNothingElse) {
 }
 
 TEST(ClockTest, ATimerArmedByATimerWaitsForTheNextCallIfItIsDue) {
-  EpollClock clock;
+  kernel::KernelClock clock;
   int fired = 0;
   Calling chained([&] { ++fired; });
   Calling first([&] { chained.Arm(&clock, At(50)); });
@@ -58,7 +58,7 @@ TEST(ClockTest, ATimerArmedByATimerWaitsForTheNextCallIfItIsDue) {
 }
 
 TEST(ClockTest, TimersArmedByATimerKeepTheOrderOfArming) {
-  EpollClock clock;
+  kernel::KernelClock clock;
   std::vector<int> log;
   Calling a([&] { log.push_back(1); });
   Calling b([&] { log.push_back(2); });
@@ -75,7 +75,7 @@ TEST(ClockTest, TimersArmedByATimerKeepTheOrderOfArming) {
 }
 
 TEST(ClockTest, ATimerArmedByATimerCanBeDisarmedAgain) {
-  EpollClock clock;
+  kernel::KernelClock clock;
   int fired = 0;
   Calling victim([&] { ++fired; });
   Calling survivor([&] { ++fired; });
@@ -107,7 +107,7 @@ TEST(ClockTest, ASleepAfterALongComputationIsNotShort) {
 }
 
 TEST(ClockTest, TheWallClockIsTheSystems) {
-  EpollClock clock;
+  kernel::KernelClock clock;
   WallTime before(
       std::chrono::duration_cast<Duration>(std::chrono::system_clock::now().time_since_epoch()));
   WallTime now = clock.WallNow();

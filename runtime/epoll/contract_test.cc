@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "runtime/combine.h"
 #include "runtime/epoll/loop.h"
-#include "runtime/epoll/temporary_directory.h"
+#include "runtime/kernel/temporary_directory.h"
 
 namespace faultline::epoll {
 namespace {
@@ -45,7 +45,7 @@ class LoopbackWorld final : public contract::World {
   }
 
  private:
-  TemporaryDirectory directory_;
+  kernel::TemporaryDirectory directory_;
   std::unique_ptr<Loop> loop_;
   int last_path_ = 0;
 };

@@ -7,8 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "runtime/check.h"
-#include "runtime/epoll/address.h"
 #include "runtime/errors.h"
+#include "runtime/kernel/address.h"
 
 namespace faultline::epoll {
 
@@ -58,7 +58,7 @@ bool EpollDatagramSocket::StartSend(SendOp* op) {
 }
 
 bool EpollDatagramSocket::TrySend(SendOp* op) {
-  absl::StatusOr<SocketAddress> to = ToSocketAddress(op->to());
+  absl::StatusOr<kernel::SocketAddress> to = kernel::ToSocketAddress(op->to());
   if (!to.ok()) {
     op->Fail(to.status());
     return true;
@@ -105,7 +105,7 @@ bool EpollDatagramSocket::StartReceive(ReceiveOp* op) {
 
 bool EpollDatagramSocket::TryReceive(ReceiveOp* op) {
   ++socket_.core()->transfers;
-  SocketAddress from;
+  kernel::SocketAddress from;
   msghdr message{};
   message.msg_name = from.get();
   message.msg_namelen = from.size;
@@ -125,7 +125,7 @@ bool EpollDatagramSocket::TryReceive(ReceiveOp* op) {
   }
   from.size = message.msg_namelen;
   if (op->info() != nullptr) {
-    *op->info() = DatagramInfo{ToEndpoint(from), (message.msg_flags & MSG_TRUNC) != 0};
+    *op->info() = DatagramInfo{kernel::ToEndpoint(from), (message.msg_flags & MSG_TRUNC) != 0};
   }
   op->Succeed(static_cast<size_t>(got));
   return true;

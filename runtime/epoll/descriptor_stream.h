@@ -21,7 +21,7 @@
 
 #include "absl/status/statusor.h"
 #include "runtime/epoll/core.h"
-#include "runtime/epoll/descriptor.h"
+#include "runtime/kernel/descriptor.h"
 #include "runtime/stream.h"
 
 namespace faultline::epoll {

@@ -8,9 +8,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "runtime/check.h"
-#include "runtime/epoll/sockets.h"
 #include "runtime/epoll/stream.h"
 #include "runtime/errors.h"
+#include "runtime/kernel/sockets.h"
 
 namespace faultline::epoll {
 
@@ -101,7 +101,7 @@ void EpollListener::OnEvents(uint32_t) {
 bool EpollListener::TryAccept() {
   while (true) {
     ++socket_.core()->transfers;
-    SocketAddress peer;
+    kernel::SocketAddress peer;
     Descriptor accepted(
         accept4(socket_.fd(), peer.get(), &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (accepted) {
@@ -119,13 +119,13 @@ bool EpollListener::TryAccept() {
 
 // False: this connection is dead, take the next. True: not now, or not at all.
 bool EpollListener::OnAcceptError(int error) {
-  switch (KindOfAcceptError(error)) {
-    case AcceptError::kNextPlease:
+  switch (kernel::KindOfAcceptError(error)) {
+    case kernel::AcceptError::kNextPlease:
       return false;
-    case AcceptError::kNoDescriptors:
+    case kernel::AcceptError::kNoDescriptors:
       WaitForDescriptors();
       return true;
-    case AcceptError::kOfTheListener:
+    case kernel::AcceptError::kOfTheListener:
       accepting_->Finish(ErrnoStatus(error, absl::StrCat("accept ", local_.ToString())));
       return true;
   }
@@ -159,18 +159,19 @@ void EpollListener::Forget() {
   Disarm();
 }
 
-std::unique_ptr<Stream> EpollListener::MakeStream(Descriptor socket, const SocketAddress& peer) {
+std::unique_ptr<Stream> EpollListener::MakeStream(Descriptor socket,
+                                                  const kernel::SocketAddress& peer) {
   Endpoint local = LocalAddressOf(socket.get());
   // TCP sockets inherit the listener's options (tcp(7)); Unix sockets start with the defaults. The
   // sizes of buffers are hints: a kernel that cannot set them has not lost the connection.
-  if (!local.is_ip()) (void)ApplyOptions(socket.get(), local, options_);
+  if (!local.is_ip()) (void)kernel::ApplyOptions(socket.get(), local, options_);
   return std::make_unique<EpollStream>(socket_.core(), std::move(socket), std::move(local),
-                                       ToEndpoint(peer));
+                                       kernel::ToEndpoint(peer));
 }
 
 // Where the listener's address has no wildcard the connection's is the same: one call less.
 Endpoint EpollListener::LocalAddressOf(int fd) const {
-  return local_.is_any() ? LocalAddress(fd) : local_;
+  return local_.is_any() ? kernel::LocalAddress(fd) : local_;
 }
 
 }  // namespace faultline::epoll

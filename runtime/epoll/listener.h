@@ -10,9 +10,9 @@
 #include <cstdint>
 #include <memory>
 
-#include "runtime/epoll/address.h"
-#include "runtime/epoll/sockets.h"
 #include "runtime/epoll/watched.h"
+#include "runtime/kernel/address.h"
+#include "runtime/kernel/sockets.h"
 #include "runtime/network.h"
 #include "runtime/stream.h"
 #include "runtime/wait.h"
@@ -21,7 +21,7 @@ namespace faultline::epoll {
 
 class EpollListener final : public Listener,
                             private Pollable,
-                            private DescriptorWaiter,
+                            private kernel::DescriptorWaiter,
                             private Timer {
  public:
   // Takes over a non-blocking socket that listens. `options` are applied to each accepted stream
@@ -47,7 +47,7 @@ class EpollListener final : public Listener,
   bool OnAcceptError(int error);
   void WaitForDescriptors();
   void Forget();
-  std::unique_ptr<Stream> MakeStream(Descriptor socket, const SocketAddress& peer);
+  std::unique_ptr<Stream> MakeStream(Descriptor socket, const kernel::SocketAddress& peer);
   Endpoint LocalAddressOf(int fd) const;
 
   Watched socket_;
@@ -57,7 +57,7 @@ class EpollListener final : public Listener,
   bool starved_ = false;  // pausing after EMFILE
   Duration pause_ = kFirstPause;
   AcceptOp* accepting_ = nullptr;
-  UnixFile unix_file_;
+  kernel::UnixFile unix_file_;
 };
 
 }  // namespace faultline::epoll

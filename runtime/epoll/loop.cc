@@ -40,7 +40,7 @@ Loop::Loop(Descriptor epoll, Descriptor event, const LoopOptions& options)
       random_(&entropy_),
       buffers_(options.buffer_cache_bytes),
       network_(&core_),
-      remote_(std::make_shared<Remote>(std::move(event), options.remote_capacity)) {}
+      remote_(std::make_shared<kernel::Remote>(std::move(event), options.remote_capacity)) {}
 
 Loop::~Loop() {
   remote_->Close();

@@ -11,7 +11,7 @@
 // there, and their tasks run in the next turn. A turn ends early after 256 tasks or 256 transfers,
 // so that neither busy tasks nor busy streams keep the others from being seen.
 //
-// A loop belongs to the thread that made it. Only `Remote::Post` may be called from others.
+// A loop belongs to the thread that made it. Only `kernel::Remote::Post` may be called from others.
 #ifndef FAULTLINE_RUNTIME_EPOLL_LOOP_H_
 #define FAULTLINE_RUNTIME_EPOLL_LOOP_H_
 
@@ -23,10 +23,10 @@
 #include "absl/status/statusor.h"
 #include "runtime/epoll/core.h"
 #include "runtime/epoll/network.h"
-#include "runtime/epoll/random.h"
-#include "runtime/epoll/remote.h"
 #include "runtime/epoll/signal_stop.h"
 #include "runtime/executor.h"
+#include "runtime/kernel/random.h"
+#include "runtime/kernel/remote.h"
 #include "runtime/runtime.h"
 #include "runtime/scope.h"
 #include "runtime/stop.h"
@@ -67,7 +67,7 @@ class Loop final : private Pollable {
 
   // For other threads. It may be kept for longer than the loop lives (hence shared): posts are
   // refused then.
-  std::shared_ptr<Remote> remote() { return remote_; }
+  std::shared_ptr<kernel::Remote> remote() { return remote_; }
 
   // For those who watch descriptors of their own; they let go of it before the loop ends.
   Core* core() { return &core_; }
@@ -84,11 +84,11 @@ class Loop final : private Pollable {
   Core core_;
   ReadyQueue ready_;
   Executor executor_;
-  KernelEntropy entropy_;
-  SeededRandom random_;
+  kernel::KernelEntropy entropy_;
+  kernel::SeededRandom random_;
   BufferPool buffers_;
   EpollNetwork network_;
-  std::shared_ptr<Remote> remote_;
+  std::shared_ptr<kernel::Remote> remote_;
   Poller::Token remote_token_ = 0;
   bool remote_woken_ = false;
   bool skipped_wait_ = false;

@@ -8,8 +8,8 @@
 
 #include "runtime/epoll/datagram.h"
 #include "runtime/epoll/listener.h"
-#include "runtime/epoll/sockets.h"
 #include "runtime/errors.h"
+#include "runtime/kernel/sockets.h"
 #include "runtime/wait.h"
 
 namespace faultline::epoll {
@@ -18,14 +18,14 @@ namespace faultline::epoll {
 Task<absl::StatusOr<std::unique_ptr<Stream>>> EpollNetwork::Connect(Endpoint peer,
                                                                     ConnectOptions options) {
   co_await TurnTaken();
-  absl::StatusOr<SocketAddress> address = ToSocketAddress(peer);
+  absl::StatusOr<kernel::SocketAddress> address = kernel::ToSocketAddress(peer);
   if (!address.ok()) co_return address.status();
   absl::StatusOr<Descriptor> socket =
-      OpenSocket(address->family(), SOCK_STREAM | SOCK_NONBLOCK, peer);
+      kernel::OpenSocket(address->family(), SOCK_STREAM | SOCK_NONBLOCK, peer);
   if (!socket.ok()) co_return socket.status();
-  absl::Status prepared = ApplyOptions(socket->get(), peer, options.stream);
+  absl::Status prepared = kernel::ApplyOptions(socket->get(), peer, options.stream);
   if (prepared.ok() && options.local.has_value()) {
-    prepared = BindClient(socket->get(), *options.local);
+    prepared = kernel::BindClient(socket->get(), *options.local);
   }
   if (!prepared.ok()) co_return prepared;
   auto stream =
@@ -35,7 +35,7 @@ Task<absl::StatusOr<std::unique_ptr<Stream>>> EpollNetwork::Connect(Endpoint pee
   co_return std::unique_ptr<Stream>(std::move(stream));
 }
 
-Task<absl::Status> EpollNetwork::ConnectSocket(EpollStream* stream, SocketAddress peer) {
+Task<absl::Status> EpollNetwork::ConnectSocket(EpollStream* stream, kernel::SocketAddress peer) {
   StopToken stop = co_await CurrentStop();
   for (Duration pause = 1ms;; pause = std::min<Duration>(pause * 2, 100ms)) {
     if (stop.stop_requested()) co_return absl::CancelledError("stop requested");
@@ -46,16 +46,16 @@ Task<absl::Status> EpollNetwork::ConnectSocket(EpollStream* stream, SocketAddres
       break;
     }
     if (errno != EAGAIN || peer.family() != AF_UNIX) {
-      co_return SocketError(errno, "connect", stream->peer_address());
+      co_return kernel::SocketError(errno, "connect", stream->peer_address());
     }
     absl::Status slept = co_await core_->clock.SleepFor(pause);
     if (!slept.ok()) co_return slept;
   }
-  stream->SetLocalAddress(LocalAddress(stream->fd()));
+  stream->SetLocalAddress(kernel::LocalAddress(stream->fd()));
   // A connect to a free port of the same machine, from that very port, meets itself (simultaneous
   // open). Nobody listens there: say so.
   bool met_itself = peer.family() != AF_UNIX && stream->local_address() == stream->peer_address();
-  if (met_itself) co_return SocketError(ECONNREFUSED, "connect", stream->peer_address());
+  if (met_itself) co_return kernel::SocketError(ECONNREFUSED, "connect", stream->peer_address());
   co_return absl::OkStatus();
 }
 
@@ -66,36 +66,36 @@ Task<absl::Status> EpollNetwork::FinishHandshake(EpollStream* stream) {
   socklen_t size = sizeof(error);
   if (getsockopt(stream->fd(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
   if (error == 0) co_return absl::OkStatus();
-  co_return SocketError(error, "connect", stream->peer_address());
+  co_return kernel::SocketError(error, "connect", stream->peer_address());
 }
 
 // --- Listen, Bind ---
 
 absl::StatusOr<std::unique_ptr<Listener>> EpollNetwork::Listen(const Endpoint& local,
                                                                const ListenOptions& options) {
-  absl::StatusOr<SocketAddress> address = ToSocketAddress(local);
+  absl::StatusOr<kernel::SocketAddress> address = kernel::ToSocketAddress(local);
   if (!address.ok()) return address.status();
   absl::StatusOr<Descriptor> socket =
-      OpenSocket(address->family(), SOCK_STREAM | SOCK_NONBLOCK, local);
+      kernel::OpenSocket(address->family(), SOCK_STREAM | SOCK_NONBLOCK, local);
   if (!socket.ok()) return socket.status();
-  absl::Status status = PrepareListener(socket->get(), *address, local, options);
+  absl::Status status = kernel::PrepareListener(socket->get(), *address, local, options);
   if (!status.ok()) return status;
-  Endpoint bound = LocalAddress(socket->get());
+  Endpoint bound = kernel::LocalAddress(socket->get());
   return std::make_unique<EpollListener>(core_, *std::move(socket), std::move(bound),
                                          options.stream);
 }
 
 absl::StatusOr<std::unique_ptr<DatagramSocket>> EpollNetwork::Bind(const Endpoint& local,
                                                                    const BindOptions& options) {
-  if (!local.is_ip()) return SocketError(EAFNOSUPPORT, "bind", local);
-  absl::StatusOr<SocketAddress> address = ToSocketAddress(local);
+  if (!local.is_ip()) return kernel::SocketError(EAFNOSUPPORT, "bind", local);
+  absl::StatusOr<kernel::SocketAddress> address = kernel::ToSocketAddress(local);
   if (!address.ok()) return address.status();
   absl::StatusOr<Descriptor> socket =
-      OpenSocket(address->family(), SOCK_DGRAM | SOCK_NONBLOCK, local);
+      kernel::OpenSocket(address->family(), SOCK_DGRAM | SOCK_NONBLOCK, local);
   if (!socket.ok()) return socket.status();
-  absl::Status status = PrepareDatagrams(socket->get(), *address, local, options);
+  absl::Status status = kernel::PrepareDatagrams(socket->get(), *address, local, options);
   if (!status.ok()) return status;
-  Endpoint bound = LocalAddress(socket->get());
+  Endpoint bound = kernel::LocalAddress(socket->get());
   return std::make_unique<EpollDatagramSocket>(core_, *std::move(socket), std::move(bound));
 }
 

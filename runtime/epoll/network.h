@@ -4,9 +4,9 @@
 
 #include <memory>
 
-#include "runtime/epoll/address.h"
 #include "runtime/epoll/core.h"
 #include "runtime/epoll/stream.h"
+#include "runtime/kernel/address.h"
 #include "runtime/network.h"
 
 namespace faultline::epoll {
@@ -31,7 +31,7 @@ class EpollNetwork final : public Network {
 
  private:
   // connect(2), to its end. Errors: as `Connect`.
-  Task<absl::Status> ConnectSocket(EpollStream* stream, SocketAddress peer);
+  Task<absl::Status> ConnectSocket(EpollStream* stream, kernel::SocketAddress peer);
   Task<absl::Status> FinishHandshake(EpollStream* stream);
 
   Core* const core_;

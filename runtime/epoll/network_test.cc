@@ -19,9 +19,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "runtime/combine.h"
-#include "runtime/epoll/temporary_directory.h"
 #include "runtime/epoll/testing.h"
 #include "runtime/errors.h"
+#include "runtime/kernel/temporary_directory.h"
 
 namespace faultline::epoll {
 namespace {
@@ -33,7 +33,7 @@ bool Exists(const std::string& path) {
 
 // Binds a plain socket of `type` to `path`; does not listen.
 Descriptor RawBind(const std::string& path, int type) {
-  auto address = ToSocketAddress(Endpoint::Unix(path));
+  auto address = kernel::ToSocketAddress(Endpoint::Unix(path));
   EXPECT_TRUE(address.ok());
   Descriptor raw(socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
   EXPECT_EQ(bind(raw.get(), address->get(), address->size), 0);
@@ -49,7 +49,7 @@ class NetworkTest : public ::testing::Test {
     return network->Listen(Endpoint::Unix(path), {});
   }
 
-  TemporaryDirectory directory;
+  kernel::TemporaryDirectory directory;
   std::unique_ptr<Loop> loop = MakeLoop();
   Network* network = loop->runtime().network;
 };

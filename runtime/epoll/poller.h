@@ -23,11 +23,13 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "runtime/epoll/descriptor.h"
+#include "runtime/kernel/descriptor.h"
 
 struct timespec;
 
 namespace faultline::epoll {
+
+using kernel::Descriptor;
 
 // Whoever is told about the events of a descriptor.
 class Pollable {

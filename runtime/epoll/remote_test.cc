@@ -1,7 +1,7 @@
 // Goal: other threads wake a loop that sleeps, in order, boundedly, and can never reach one that is
 // gone.
 // Method: threads post to a loop that has nothing else to do. Run under ThreadSanitizer too.
-#include "runtime/epoll/remote.h"
+#include "runtime/kernel/remote.h"
 
 #include <gtest/gtest.h>
 
@@ -46,7 +46,7 @@ struct Ledger {
 };
 
 // A full queue is a refusal: the poster decides what to do, here to try again.
-void PostAll(Remote* remote, Ledger* ledger, int thread) {
+void PostAll(kernel::Remote* remote, Ledger* ledger, int thread) {
   for (int i = 0; i < kPosts; ++i) {
     while (!remote->Post([ledger, thread, i] { ledger->Note(thread, i); })) {
       std::this_thread::yield();
@@ -110,7 +110,7 @@ struct Again {
       Post();
     });
   }
-  const std::shared_ptr<Remote> remote;
+  const std::shared_ptr<kernel::Remote> remote;
   int called = 0;
   bool refused = false;
 };
@@ -139,7 +139,7 @@ TEST(RemoteTest, WhatWasAcceptedAfterTheLastRunIsCalledWhenTheLoopEnds) {
 
 TEST(RemoteTest, APostToALoopThatIsGoneIsRefused) {
   auto loop = MakeLoop();
-  std::shared_ptr<Remote> remote = loop->remote();
+  std::shared_ptr<kernel::Remote> remote = loop->remote();
   loop.reset();
   EXPECT_FALSE(remote->Post([] { ADD_FAILURE() << "called without a loop"; }));
 }
@@ -189,7 +189,7 @@ TEST(RemoteTest, PostsFeedATask) {
 // Two loops, a thread each, hand a ball to each other.
 class Player {
  public:
-  explicit Player(std::shared_ptr<Remote> mine) : mine_(std::move(mine)) {}
+  explicit Player(std::shared_ptr<kernel::Remote> mine) : mine_(std::move(mine)) {}
   void Serve(Player* other, int left) {
     EXPECT_TRUE(mine_->Post([this, other, left] {
       if (left > 0) other->Serve(this, left - 1);
@@ -199,7 +199,7 @@ class Player {
   Event done;
 
  private:
-  const std::shared_ptr<Remote> mine_;
+  const std::shared_ptr<kernel::Remote> mine_;
 };
 
 TEST(RemoteTest, TwoLoopsWakeEachOther) {

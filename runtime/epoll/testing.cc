@@ -13,14 +13,14 @@
 
 #include "runtime/check.h"
 #include "runtime/combine.h"
-#include "runtime/epoll/address.h"
 #include "runtime/errors.h"
+#include "runtime/kernel/address.h"
 
 namespace faultline::epoll {
 namespace {
 
 absl::StatusOr<Descriptor> RawConnect(const Endpoint& where) {
-  absl::StatusOr<SocketAddress> address = ToSocketAddress(where);
+  absl::StatusOr<kernel::SocketAddress> address = kernel::ToSocketAddress(where);
   if (!address.ok()) return address.status();
   Descriptor raw(socket(address->family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!raw || connect(raw.get(), address->get(), address->size) != 0) {

@@ -9,8 +9,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "runtime/epoll/descriptor.h"
 #include "runtime/epoll/loop.h"
+#include "runtime/kernel/descriptor.h"
 #include "runtime/runtime.h"
 #include "runtime/stream.h"
 

@@ -11,7 +11,7 @@
 
 #include "absl/status/status.h"
 #include "runtime/epoll/core.h"
-#include "runtime/epoll/descriptor.h"
+#include "runtime/kernel/descriptor.h"
 
 namespace faultline::epoll {
 

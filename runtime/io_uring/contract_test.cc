@@ -9,8 +9,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "runtime/combine.h"
-#include "runtime/epoll/temporary_directory.h"
 #include "runtime/io_uring/loop.h"
+#include "runtime/kernel/temporary_directory.h"
 
 namespace faultline::uring {
 namespace {
@@ -45,7 +45,7 @@ class LoopbackWorld final : public contract::World {
   }
 
  private:
-  epoll::TemporaryDirectory directory_;
+  kernel::TemporaryDirectory directory_;
   std::unique_ptr<Loop> loop_;
   int last_path_ = 0;
 };

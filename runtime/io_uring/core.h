@@ -5,15 +5,15 @@
 #include <memory>
 #include <utility>
 
-#include "runtime/epoll/clock.h"
-#include "runtime/epoll/core.h"
 #include "runtime/io_uring/ring.h"
+#include "runtime/kernel/clock.h"
+#include "runtime/kernel/descriptor.h"
+#include "runtime/kernel/descriptor_waiter.h"
 #include "runtime/list.h"
 
 namespace faultline::uring {
 
-using epoll::Descriptor;
-using epoll::DescriptorWaiter;
+using kernel::Descriptor;
 
 struct Core {
   explicit Core(std::unique_ptr<Ring> ring) : ring(std::move(ring)) {}
@@ -22,12 +22,12 @@ struct Core {
   void Close(Descriptor* descriptor) {
     if (!*descriptor) return;
     descriptor->Close();
-    if (DescriptorWaiter* waiter = starved.PopFront()) waiter->OnDescriptorFreed();
+    if (kernel::DescriptorWaiter* waiter = starved.PopFront()) waiter->OnDescriptorFreed();
   }
 
-  epoll::EpollClock clock;
+  kernel::KernelClock clock;
   const std::unique_ptr<Ring> ring;
-  List<DescriptorWaiter> starved;
+  List<kernel::DescriptorWaiter> starved;
 };
 
 }  // namespace faultline::uring

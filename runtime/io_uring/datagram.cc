@@ -50,7 +50,7 @@ bool UringDatagramSocket::StartSend(SendOp* op) {
     op->Fail(absl::FailedPreconditionError("send: the socket is closed"));
     return true;
   }
-  absl::StatusOr<epoll::SocketAddress> to = epoll::ToSocketAddress(op->to());
+  absl::StatusOr<kernel::SocketAddress> to = kernel::ToSocketAddress(op->to());
   if (!to.ok()) {
     op->Fail(to.status());
     return true;
@@ -100,7 +100,7 @@ bool UringDatagramSocket::StartReceive(ReceiveOp* op) {
 }
 
 void UringDatagramSocket::SubmitReceive() {
-  from_ = epoll::SocketAddress();
+  from_ = kernel::SocketAddress();
   receive_message_ = msghdr{};
   receive_message_.msg_name = from_.get();
   receive_message_.msg_namelen = from_.size;
@@ -112,9 +112,9 @@ void UringDatagramSocket::SubmitReceive() {
 }
 
 DatagramInfo UringDatagramSocket::InfoOfReceived() const {
-  epoll::SocketAddress from = from_;
+  kernel::SocketAddress from = from_;
   from.size = receive_message_.msg_namelen;
-  return {epoll::ToEndpoint(from), (receive_message_.msg_flags & MSG_TRUNC) != 0};
+  return {kernel::ToEndpoint(from), (receive_message_.msg_flags & MSG_TRUNC) != 0};
 }
 
 void UringDatagramSocket::OnReceive(int32_t result) {

@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "runtime/datagram.h"
-#include "runtime/epoll/address.h"
 #include "runtime/io_uring/core.h"
 #include "runtime/io_uring/flight.h"
+#include "runtime/kernel/address.h"
 
 namespace faultline::uring {
 
@@ -53,8 +53,8 @@ class UringDatagramSocket final : public DatagramSocket {
   std::optional<Kept> kept_;
   SendOp* sending_ = nullptr;
   ReceiveOp* receiving_ = nullptr;
-  epoll::SocketAddress to_;
-  epoll::SocketAddress from_;
+  kernel::SocketAddress to_;
+  kernel::SocketAddress from_;
   msghdr send_message_{};
   msghdr receive_message_{};
   Flight<UringDatagramSocket, &UringDatagramSocket::OnSend> send_{this, core_};

@@ -97,7 +97,7 @@ absl::Status UringListener::Close() {
 }
 
 void UringListener::SubmitAccept() {
-  peer_ = epoll::SocketAddress();
+  peer_ = kernel::SocketAddress();
   accept_.Start([this](io_uring_sqe* sqe) {
     io_uring_prep_accept(sqe, socket_.get(), peer_.get(), &peer_.size, SOCK_CLOEXEC);
   });
@@ -109,12 +109,12 @@ void UringListener::OnAccept(int32_t result) {
     return Finish(MakeStream(Descriptor(result)));
   }
   if (result == -ECANCELED) return Finish(absl::CancelledError("stop requested"));
-  switch (epoll::KindOfAcceptError(-result)) {
-    case epoll::AcceptError::kNextPlease:
+  switch (kernel::KindOfAcceptError(-result)) {
+    case kernel::AcceptError::kNextPlease:
       return SubmitAccept();
-    case epoll::AcceptError::kNoDescriptors:
+    case kernel::AcceptError::kNoDescriptors:
       return WaitForDescriptors();
-    case epoll::AcceptError::kOfTheListener:
+    case kernel::AcceptError::kOfTheListener:
       return Finish(ErrnoStatus(-result, absl::StrCat("accept ", local_.ToString())));
   }
 }
@@ -158,12 +158,12 @@ void UringListener::Finish(absl::StatusOr<std::unique_ptr<Stream>> result) {
 
 std::unique_ptr<Stream> UringListener::MakeStream(Descriptor socket) {
   // Where the listener's address has no wildcard the connection's is the same: one call less.
-  Endpoint local = local_.is_any() ? epoll::LocalAddress(socket.get()) : local_;
+  Endpoint local = local_.is_any() ? kernel::LocalAddress(socket.get()) : local_;
   // TCP sockets inherit the listener's options (tcp(7)); Unix sockets start with the defaults. The
   // sizes of buffers are hints: a kernel that cannot set them has not lost the connection.
-  if (!local.is_ip()) (void)epoll::ApplyOptions(socket.get(), local, options_);
+  if (!local.is_ip()) (void)kernel::ApplyOptions(socket.get(), local, options_);
   return std::make_unique<UringStream>(core_, std::move(socket), std::move(local),
-                                       epoll::ToEndpoint(peer_));
+                                       kernel::ToEndpoint(peer_));
 }
 
 }  // namespace faultline::uring

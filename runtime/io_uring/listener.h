@@ -9,17 +9,17 @@
 #include <cstdint>
 #include <memory>
 
-#include "runtime/epoll/address.h"
-#include "runtime/epoll/sockets.h"
 #include "runtime/io_uring/core.h"
 #include "runtime/io_uring/flight.h"
+#include "runtime/kernel/address.h"
+#include "runtime/kernel/sockets.h"
 #include "runtime/network.h"
 #include "runtime/stream.h"
 #include "runtime/wait.h"
 
 namespace faultline::uring {
 
-class UringListener final : public Listener, private DescriptorWaiter, private Timer {
+class UringListener final : public Listener, private kernel::DescriptorWaiter, private Timer {
  public:
   // Takes over a socket that listens, in blocking mode. `options` are applied to each accepted
   // stream as far as it does not inherit them from the socket.
@@ -51,9 +51,9 @@ class UringListener final : public Listener, private DescriptorWaiter, private T
   Descriptor socket_;
   const Endpoint local_;
   const StreamOptions options_;
-  epoll::UnixFile unix_file_;
-  epoll::SocketAddress peer_;  // of the connection that comes
-  Descriptor kept_;            // and of one that nobody has taken yet, like `peer_`
+  kernel::UnixFile unix_file_;
+  kernel::SocketAddress peer_;  // of the connection that comes
+  Descriptor kept_;             // and of one that nobody has taken yet, like `peer_`
   Duration pause_ = kFirstPause;
   AcceptOp* accepting_ = nullptr;
   Flight<UringListener, &UringListener::OnAccept> accept_{this, core_};

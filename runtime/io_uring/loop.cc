@@ -36,7 +36,7 @@ Loop::Loop(std::unique_ptr<Ring> ring, Descriptor event, const LoopOptions& opti
       random_(&entropy_),
       buffers_(options.buffer_cache_bytes),
       network_(&core_),
-      remote_(std::make_shared<epoll::Remote>(std::move(event), options.remote_capacity)) {
+      remote_(std::make_shared<kernel::Remote>(std::move(event), options.remote_capacity)) {
   WatchRemote();
 }
 

@@ -12,13 +12,13 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "runtime/epoll/random.h"
-#include "runtime/epoll/remote.h"
 #include "runtime/executor.h"
 #include "runtime/io_uring/core.h"
 #include "runtime/io_uring/flight.h"
 #include "runtime/io_uring/network.h"
 #include "runtime/io_uring/signal_stop.h"
+#include "runtime/kernel/random.h"
+#include "runtime/kernel/remote.h"
 #include "runtime/runtime.h"
 #include "runtime/scope.h"
 #include "runtime/stop.h"
@@ -60,7 +60,7 @@ class Loop final {
 
   // For other threads. It may be kept for longer than the loop lives (hence shared): posts are
   // refused then.
-  std::shared_ptr<epoll::Remote> remote() { return remote_; }
+  std::shared_ptr<kernel::Remote> remote() { return remote_; }
 
   Core* core() { return &core_; }
 
@@ -76,11 +76,11 @@ class Loop final {
   Core core_;
   ReadyQueue ready_;
   Executor executor_;
-  epoll::KernelEntropy entropy_;
-  epoll::SeededRandom random_;
+  kernel::KernelEntropy entropy_;
+  kernel::SeededRandom random_;
   BufferPool buffers_;
   UringNetwork network_;
-  std::shared_ptr<epoll::Remote> remote_;
+  std::shared_ptr<kernel::Remote> remote_;
   Flight<Loop, &Loop::OnRemote> watch_{this, &core_};
   bool remote_woken_ = false;
   bool skipped_wait_ = false;

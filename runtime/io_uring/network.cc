@@ -6,19 +6,19 @@
 #include <cerrno>
 #include <utility>
 
-#include "runtime/epoll/sockets.h"
 #include "runtime/errors.h"
 #include "runtime/io_uring/datagram.h"
 #include "runtime/io_uring/flight.h"
 #include "runtime/io_uring/listener.h"
 #include "runtime/io_uring/stream.h"
+#include "runtime/kernel/sockets.h"
 #include "runtime/wait.h"
 
 namespace faultline::uring {
 namespace {
 
-using epoll::SocketAddress;
-using epoll::SocketError;
+using kernel::SocketAddress;
+using kernel::SocketError;
 
 // connect(2) in flight: 0 or a negated errno. Lives in the frame of `Connect`, with what it names.
 class [[nodiscard]] ConnectOp : private Wait {
@@ -62,20 +62,20 @@ bool MetItself(const Endpoint& local, const Endpoint& peer) {
 Task<absl::StatusOr<std::unique_ptr<Stream>>> UringNetwork::Connect(Endpoint peer,
                                                                     ConnectOptions options) {
   co_await TurnTaken();
-  absl::StatusOr<SocketAddress> address = epoll::ToSocketAddress(peer);
+  absl::StatusOr<SocketAddress> address = kernel::ToSocketAddress(peer);
   if (!address.ok()) co_return address.status();
-  absl::StatusOr<Descriptor> socket = epoll::OpenSocket(address->family(), SOCK_STREAM, peer);
+  absl::StatusOr<Descriptor> socket = kernel::OpenSocket(address->family(), SOCK_STREAM, peer);
   if (!socket.ok()) co_return socket.status();
-  absl::Status prepared = epoll::ApplyOptions(socket->get(), peer, options.stream);
+  absl::Status prepared = kernel::ApplyOptions(socket->get(), peer, options.stream);
   if (prepared.ok() && options.local.has_value()) {
-    prepared = epoll::BindClient(socket->get(), *options.local);
+    prepared = kernel::BindClient(socket->get(), *options.local);
   }
   if (!prepared.ok()) co_return prepared;
   const SocketAddress to = *address;
   const int32_t result = co_await ConnectOp(core_, socket->get(), &to);
   if (result == -ECANCELED || result == -EINTR) co_return absl::CancelledError("stop requested");
   if (result < 0) co_return SocketError(-result, "connect", peer);
-  Endpoint local = epoll::LocalAddress(socket->get());
+  Endpoint local = kernel::LocalAddress(socket->get());
   // A connect to a free port of the same machine, from that very port, meets itself (simultaneous
   // open). Nobody listens there: say so.
   if (MetItself(local, peer)) co_return SocketError(ECONNREFUSED, "connect", peer);
@@ -87,13 +87,13 @@ Task<absl::StatusOr<std::unique_ptr<Stream>>> UringNetwork::Connect(Endpoint pee
 
 absl::StatusOr<std::unique_ptr<Listener>> UringNetwork::Listen(const Endpoint& local,
                                                                const ListenOptions& options) {
-  absl::StatusOr<SocketAddress> address = epoll::ToSocketAddress(local);
+  absl::StatusOr<SocketAddress> address = kernel::ToSocketAddress(local);
   if (!address.ok()) return address.status();
-  absl::StatusOr<Descriptor> socket = epoll::OpenSocket(address->family(), SOCK_STREAM, local);
+  absl::StatusOr<Descriptor> socket = kernel::OpenSocket(address->family(), SOCK_STREAM, local);
   if (!socket.ok()) return socket.status();
-  absl::Status status = epoll::PrepareListener(socket->get(), *address, local, options);
+  absl::Status status = kernel::PrepareListener(socket->get(), *address, local, options);
   if (!status.ok()) return status;
-  Endpoint bound = epoll::LocalAddress(socket->get());
+  Endpoint bound = kernel::LocalAddress(socket->get());
   return std::make_unique<UringListener>(core_, *std::move(socket), std::move(bound),
                                          options.stream);
 }
@@ -101,13 +101,13 @@ absl::StatusOr<std::unique_ptr<Listener>> UringNetwork::Listen(const Endpoint& l
 absl::StatusOr<std::unique_ptr<DatagramSocket>> UringNetwork::Bind(const Endpoint& local,
                                                                    const BindOptions& options) {
   if (!local.is_ip()) return SocketError(EAFNOSUPPORT, "bind", local);
-  absl::StatusOr<SocketAddress> address = epoll::ToSocketAddress(local);
+  absl::StatusOr<SocketAddress> address = kernel::ToSocketAddress(local);
   if (!address.ok()) return address.status();
-  absl::StatusOr<Descriptor> socket = epoll::OpenSocket(address->family(), SOCK_DGRAM, local);
+  absl::StatusOr<Descriptor> socket = kernel::OpenSocket(address->family(), SOCK_DGRAM, local);
   if (!socket.ok()) return socket.status();
-  absl::Status status = epoll::PrepareDatagrams(socket->get(), *address, local, options);
+  absl::Status status = kernel::PrepareDatagrams(socket->get(), *address, local, options);
   if (!status.ok()) return status;
-  Endpoint bound = epoll::LocalAddress(socket->get());
+  Endpoint bound = kernel::LocalAddress(socket->get());
   return std::make_unique<UringDatagramSocket>(core_, *std::move(socket), std::move(bound));
 }
 

@@ -140,6 +140,13 @@ void CommandLine::AddOtherFlags() {
   parser.Add({.name = "quiet",
               .help = "without the line each second on standard error",
               .set = Switch(&flags.quiet)});
+  parser.Add({.name = "backend",
+              .value = "NAME",
+              .help = "epoll, the default; io_uring; or auto: io_uring where the kernel lets it, "
+                      "else epoll",
+              .set = flags::OneOf({"auto", "epoll", "io_uring"}, [this](std::string_view name) {
+                flags.backend = *backend::ParseBackend(name);
+              })});
   parser.Add({.name = "help", .help = "says this", .set = Switch(&flags.help)});
 }
 

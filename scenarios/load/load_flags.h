@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "runtime/backend/name.h"
 #include "runtime/endpoint.h"
 #include "runtime/time.h"
 #include "scenarios/ledger/client.h"
@@ -34,6 +35,7 @@ struct LoadFlags {
   bool check = true;
   bool verify = false;
   Duration verify_timeout = 30s;
+  backend::Backend backend = backend::Backend::kEpoll;
   bool json = false;
   bool quiet = false;
 };

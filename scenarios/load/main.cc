@@ -1,14 +1,13 @@
 // load: clients of the ledger on real sockets. `load --help` says more.
 
 #include <iostream>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "runtime/epoll/loop.h"
+#include "runtime/backend/backend.h"
 #include "scenarios/load/load.h"
 #include "scenarios/load/load_flags.h"
 #include "scenarios/load/report.h"
@@ -24,11 +23,14 @@ Task<void> RunInto(Summary* summary, LoadFlags flags, Runtime runtime) {
 }
 
 absl::StatusOr<Summary> Load(const LoadFlags& flags) {
-  absl::StatusOr<std::unique_ptr<epoll::Loop>> loop = epoll::Loop::Create({});
-  if (!loop.ok()) return loop.status();
-  if (absl::Status armed = (*loop)->StopOnSignals(); !armed.ok()) return armed;
+  absl::StatusOr<backend::ChosenLoop> chosen = backend::MakeLoop(flags.backend);
+  if (!chosen.ok()) return chosen.status();
+  if (absl::Status armed = chosen->loop->StopOnSignals(); !armed.ok()) return armed;
+  if (!chosen->why_not.ok()) {
+    std::cerr << "load: on epoll, not on io_uring: " << chosen->why_not.message() << "\n";
+  }
   Summary summary;
-  (*loop)->Run(RunInto(&summary, flags, (*loop)->runtime()));
+  chosen->loop->Run(RunInto(&summary, flags, chosen->loop->runtime()));
   return summary;
 }
 

@@ -1,12 +1,11 @@
 // node: one replica of the ledger on real sockets. `node --help` says more.
 
 #include <iostream>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "runtime/epoll/loop.h"
+#include "runtime/backend/backend.h"
 #include "scenarios/node/node.h"
 #include "scenarios/node/node_flags.h"
 #include "scenarios/node/node_log.h"
@@ -22,13 +21,16 @@ Task<void> RunInto(absl::Status* result, NodeFlags flags, Runtime runtime, NodeL
 }
 
 absl::Status Serve(const NodeFlags& flags) {
-  absl::StatusOr<std::unique_ptr<epoll::Loop>> loop = epoll::Loop::Create({});
-  if (!loop.ok()) return loop.status();
-  if (absl::Status armed = (*loop)->StopOnSignals(); !armed.ok()) return armed;
-  const Runtime runtime = (*loop)->runtime();
+  absl::StatusOr<backend::ChosenLoop> chosen = backend::MakeLoop(flags.backend);
+  if (!chosen.ok()) return chosen.status();
+  if (absl::Status armed = chosen->loop->StopOnSignals(); !armed.ok()) return armed;
+  const Runtime runtime = chosen->loop->runtime();
   NodeLog log(&std::cerr, runtime.clock, absl::StrCat("replica ", int{flags.config.replica}));
+  if (!chosen->why_not.ok()) {
+    log.Line(absl::StrCat("on epoll, not on io_uring: ", chosen->why_not.message()));
+  }
   absl::Status result;
-  (*loop)->Run(RunInto(&result, flags, runtime, &log));
+  chosen->loop->Run(RunInto(&result, flags, runtime, &log));
   return result;
 }
 

@@ -65,6 +65,13 @@ CommandLine::CommandLine() {
   AddAddresses();
   AddCertificates();
   AddLimits();
+  parser.Add({.name = "backend",
+              .value = "NAME",
+              .help = "epoll, the default; io_uring; or auto: io_uring where the kernel lets it, "
+                      "else epoll",
+              .set = flags::OneOf({"auto", "epoll", "io_uring"}, [this](std::string_view name) {
+                flags.backend = *backend::ParseBackend(name);
+              })});
   parser.Add({.name = "help", .help = "says this", .set = flags::Switch(&flags.help)});
 }
 

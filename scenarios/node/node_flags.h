@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "runtime/backend/name.h"
 #include "runtime/time.h"
 #include "scenarios/ledger/config.h"
 #include "scenarios/ledger/log.h"
@@ -21,6 +22,7 @@ struct NodeFlags {
   std::vector<any::Url> listen;              // for clients; at least one
   scenarios::ServerCertificate certificate;  // for those of them with TLS
   ledger::LogLimits log;
+  backend::Backend backend = backend::Backend::kEpoll;
 };
 
 // `arguments` are those after the program's name. Errors: InvalidArgument; the message is for the

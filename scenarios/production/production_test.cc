@@ -12,10 +12,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "runtime/backend/backend.h"
 #include "runtime/epoll/loop.h"
 #include "scenarios/production/child.h"
 #include "scenarios/production/reserved_port.h"
@@ -57,9 +59,10 @@ bool WaitForProgress(Child* load, long more) {
 
 class Cluster {
  public:
-  // Clients come by that transport.
-  explicit Cluster(size_t size, const std::string& transport = "tcp")
-      : replica_ports_(size), client_ports_(size), nodes_(size) {
+  // Clients come by that transport; everybody runs on that backend.
+  explicit Cluster(size_t size, const std::string& transport = "tcp",
+                   const std::string& backend = "epoll")
+      : backend_("--backend=" + backend), replica_ports_(size), client_ports_(size), nodes_(size) {
     if (transport == "tcp") return;
     scheme_ = transport + "://";
     path_ = transport == "ws" || transport == "wss" ? "/ledger" : "";
@@ -70,7 +73,7 @@ class Cluster {
   Child* Start(size_t replica, const Command& more = {}) {
     Command command = {kNode, "--replica=" + std::to_string(replica),
                        "--peers=" + Addresses(replica_ports_),
-                       "--listen=" + scheme_ + client_ports_[replica].address() + path_};
+                       "--listen=" + scheme_ + client_ports_[replica].address() + path_, backend_};
     if (secure_) {
       command.insert(command.end(), {"--tls-certificate=" + File("certificate.pem"),
                                      "--tls-key=" + File("key.pem")});
@@ -95,9 +98,9 @@ class Cluster {
   std::string connect() const { return "--connect=" + Addresses(client_ports_, scheme_, path_); }
 
   // What a load is told besides.
-  Command trust() const {
-    if (!secure_) return {};
-    return {"--tls-trust=" + File("certificate.pem")};
+  Command load_flags() const {
+    if (!secure_) return {backend_};
+    return {backend_, "--tls-trust=" + File("certificate.pem")};
   }
 
   void SignalAll(int signal) {
@@ -136,6 +139,7 @@ class Cluster {
     std::ofstream(File("key.pem")) << identity->private_key_pem;
   }
 
+  const std::string backend_;
   bool secure_ = false;
   std::string scheme_;
   std::string path_;
@@ -146,18 +150,28 @@ class Cluster {
 
 // --- The main job ---
 
-class ByTransport : public ::testing::TestWithParam<const char*> {};
+using TransportAndBackend = std::tuple<const char*, const char*>;
+
+class ByTransport : public ::testing::TestWithParam<TransportAndBackend> {};
 INSTANTIATE_TEST_SUITE_P(Production, ByTransport,
-                         ::testing::Values("tcp", "tls", "ws", "wss", "quic"),
-                         [](const auto& info) { return std::string(info.param); });
+                         ::testing::Combine(::testing::Values("tcp", "tls", "ws", "wss", "quic"),
+                                            ::testing::Values("epoll", "io_uring")),
+                         [](const auto& info) {
+                           return std::string(std::get<0>(info.param)) + "_" +
+                                  std::get<1>(info.param);
+                         });
 
 TEST_P(ByTransport, ABackupIsKilledAndRestartedUnderLoad) {
-  Cluster cluster(3, GetParam());
+  const auto [transport, backend] = GetParam();
+  if (backend == std::string("io_uring") && !backend::MakeLoop(backend::Backend::kIoUring).ok()) {
+    GTEST_SKIP() << "the kernel refuses io_uring here";
+  }
+  Cluster cluster(3, transport, backend);
   cluster.StartAll();
   Command command = {kLoad,           cluster.connect(), "--clients=8", "--pipeline=1",
                      "--duration=0s", "--timeout=30s",   "--verify",    "--json"};
-  const Command trust = cluster.trust();
-  command.insert(command.end(), trust.begin(), trust.end());
+  const Command more = cluster.load_flags();
+  command.insert(command.end(), more.begin(), more.end());
   Child load("load", command);
   ASSERT_TRUE(WaitForProgress(&load, 1000)) << load.log();
 

@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "runtime/epoll/loop.h"
-#include "runtime/epoll/temporary_directory.h"
 #include "runtime/errors.h"
+#include "runtime/kernel/temporary_directory.h"
 #include "sim/host.h"
 #include "sim/world.h"
 #include "transports/any/open.h"
@@ -163,7 +163,7 @@ TEST_P(Transports, CarryMessagesBetweenSimulatedHosts) {
 }
 
 TEST_P(Transports, CarryMessagesOverLoopback) {
-  epoll::TemporaryDirectory directory;
+  kernel::TemporaryDirectory directory;
   Outcome outcome = Start();
   if (!outcome.url.address.is_ip())
     outcome.url.address = Endpoint::Unix(directory.File("any.sock"));

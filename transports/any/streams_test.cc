@@ -119,14 +119,14 @@ TEST(StreamPair, CarriesMessagesInARealLoop) {
 }
 
 struct Pipe {
-  epoll::Descriptor read;
-  epoll::Descriptor write;
+  kernel::Descriptor read;
+  kernel::Descriptor write;
 };
 
 Pipe MakePipe() {
   std::array<int, 2> fds;
   FAULTLINE_CHECK(pipe2(fds.data(), O_CLOEXEC) == 0) << ErrnoStatus(errno, "pipe2");
-  return {epoll::Descriptor(fds[0]), epoll::Descriptor(fds[1])};
+  return {kernel::Descriptor(fds[0]), kernel::Descriptor(fds[1])};
 }
 
 TEST(DescriptorStream, CarriesMessagesOverPipes) {

@@ -1,4 +1,4 @@
-#include "runtime/epoll/address.h"
+#include "runtime/kernel/address.h"
 
 #include <netinet/in.h>
 #include <sys/un.h>
@@ -11,7 +11,7 @@
 
 #include "runtime/errors.h"
 
-namespace faultline::epoll {
+namespace faultline::kernel {
 namespace {
 
 constexpr socklen_t kPathOffset = offsetof(sockaddr_un, sun_path);
@@ -101,4 +101,4 @@ Endpoint LocalAddress(int fd) {
   return getsockname(fd, address.get(), &address.size) == 0 ? ToEndpoint(address) : Endpoint();
 }
 
-}  // namespace faultline::epoll
+}  // namespace faultline::kernel

@@ -9,17 +9,17 @@
 // The queue is bounded. The loop is woken through an eventfd(2), by the first of several posts
 // only: the counter is never read, because with an edge-triggered registration each write is an
 // event of its own.
-#ifndef FAULTLINE_RUNTIME_EPOLL_REMOTE_H_
-#define FAULTLINE_RUNTIME_EPOLL_REMOTE_H_
+#ifndef FAULTLINE_RUNTIME_KERNEL_REMOTE_H_
+#define FAULTLINE_RUNTIME_KERNEL_REMOTE_H_
 
 #include <cstddef>
 #include <mutex>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
-#include "runtime/epoll/descriptor.h"
+#include "runtime/kernel/descriptor.h"
 
-namespace faultline::epoll {
+namespace faultline::kernel {
 
 class Remote {
  public:
@@ -52,6 +52,6 @@ class Remote {
   std::vector<Function> running_;  // the loop's thread only
 };
 
-}  // namespace faultline::epoll
+}  // namespace faultline::kernel
 
-#endif  // FAULTLINE_RUNTIME_EPOLL_REMOTE_H_
+#endif  // FAULTLINE_RUNTIME_KERNEL_REMOTE_H_

@@ -1,13 +1,13 @@
 // Endpoints as the kernel writes them: sockaddr_in, sockaddr_in6, sockaddr_un.
-#ifndef FAULTLINE_RUNTIME_EPOLL_ADDRESS_H_
-#define FAULTLINE_RUNTIME_EPOLL_ADDRESS_H_
+#ifndef FAULTLINE_RUNTIME_KERNEL_ADDRESS_H_
+#define FAULTLINE_RUNTIME_KERNEL_ADDRESS_H_
 
 #include <sys/socket.h>
 
 #include "absl/status/statusor.h"
 #include "runtime/endpoint.h"
 
-namespace faultline::epoll {
+namespace faultline::kernel {
 
 struct SocketAddress {
   sockaddr_storage storage{};
@@ -27,6 +27,6 @@ Endpoint ToEndpoint(const SocketAddress& address);
 // getsockname(2). An open socket always has an address; family kNone if the kernel gives none.
 Endpoint LocalAddress(int fd);
 
-}  // namespace faultline::epoll
+}  // namespace faultline::kernel
 
-#endif  // FAULTLINE_RUNTIME_EPOLL_ADDRESS_H_
+#endif  // FAULTLINE_RUNTIME_KERNEL_ADDRESS_H_

@@ -1,4 +1,4 @@
-#include "runtime/epoll/remote.h"
+#include "runtime/kernel/remote.h"
 
 #include <unistd.h>
 
@@ -9,7 +9,7 @@
 #include "runtime/check.h"
 #include "runtime/errors.h"
 
-namespace faultline::epoll {
+namespace faultline::kernel {
 
 Remote::Remote(Descriptor event, size_t capacity) : capacity_(capacity), event_(std::move(event)) {
   FAULTLINE_CHECK(capacity > 0) << "a queue holds at least one function";
@@ -44,4 +44,4 @@ void Remote::Close() {
   closed_ = true;
 }
 
-}  // namespace faultline::epoll
+}  // namespace faultline::kernel

@@ -1,7 +1,7 @@
 // Goal: the generator is the published one, and two loops do not draw the same numbers.
 // Method: the first numbers of xoshiro256** from the state 1, 2, 3, 4, worked out by hand from its
 // definition; two generators with the kernel's seeds.
-#include "runtime/epoll/random.h"
+#include "runtime/kernel/random.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@
 #include <span>
 #include <vector>
 
-namespace faultline::epoll {
+namespace faultline::kernel {
 namespace {
 
 class Counting final : public Entropy {
@@ -48,4 +48,4 @@ TEST(RandomTest, EntropyFillsMoreThanOneCallGives) {
 }
 
 }  // namespace
-}  // namespace faultline::epoll
+}  // namespace faultline::kernel

@@ -1,4 +1,4 @@
-#include "runtime/epoll/random.h"
+#include "runtime/kernel/random.h"
 
 #include <sys/random.h>
 
@@ -8,7 +8,7 @@
 #include "runtime/check.h"
 #include "runtime/errors.h"
 
-namespace faultline::epoll {
+namespace faultline::kernel {
 
 void KernelEntropy::Fill(std::span<std::byte> bytes) {
   while (!bytes.empty()) {
@@ -38,4 +38,4 @@ uint64_t SeededRandom::Next() {
   return result;
 }
 
-}  // namespace faultline::epoll
+}  // namespace faultline::kernel

@@ -1,6 +1,6 @@
 // The kernel's entropy for keys, and a generator that it has seeded for decisions.
-#ifndef FAULTLINE_RUNTIME_EPOLL_RANDOM_H_
-#define FAULTLINE_RUNTIME_EPOLL_RANDOM_H_
+#ifndef FAULTLINE_RUNTIME_KERNEL_RANDOM_H_
+#define FAULTLINE_RUNTIME_KERNEL_RANDOM_H_
 
 #include <array>
 #include <cstddef>
@@ -10,7 +10,7 @@
 #include "runtime/entropy.h"
 #include "runtime/random.h"
 
-namespace faultline::epoll {
+namespace faultline::kernel {
 
 // getrandom(2). Waits, once after boot, until the kernel has entropy.
 class KernelEntropy final : public Entropy {
@@ -30,6 +30,6 @@ class SeededRandom final : public Random {
   std::array<uint64_t, 4> state_;
 };
 
-}  // namespace faultline::epoll
+}  // namespace faultline::kernel
 
-#endif  // FAULTLINE_RUNTIME_EPOLL_RANDOM_H_
+#endif  // FAULTLINE_RUNTIME_KERNEL_RANDOM_H_

@@ -1,12 +1,12 @@
 // Descriptor: a file descriptor with one owner, closed when the owner goes.
-#ifndef FAULTLINE_RUNTIME_EPOLL_DESCRIPTOR_H_
-#define FAULTLINE_RUNTIME_EPOLL_DESCRIPTOR_H_
+#ifndef FAULTLINE_RUNTIME_KERNEL_DESCRIPTOR_H_
+#define FAULTLINE_RUNTIME_KERNEL_DESCRIPTOR_H_
 
 #include <unistd.h>
 
 #include <utility>
 
-namespace faultline::epoll {
+namespace faultline::kernel {
 
 class Descriptor {
  public:
@@ -34,6 +34,6 @@ class Descriptor {
   int fd_ = kNone;
 };
 
-}  // namespace faultline::epoll
+}  // namespace faultline::kernel
 
-#endif  // FAULTLINE_RUNTIME_EPOLL_DESCRIPTOR_H_
+#endif  // FAULTLINE_RUNTIME_KERNEL_DESCRIPTOR_H_

@@ -1,20 +1,20 @@
-// EpollClock: the kernel's clocks, and the timers of a loop on one structure.
+// KernelClock: the kernel's clocks, and the timers of a loop on one structure.
 //
 // `Now` reads CLOCK_MONOTONIC each time, through the vDSO: no system call. It is not cached for the
 // turn, so that a sleep which follows a long computation is not short of it: a timer never fires
 // before its time. The loop itself reads the clock at most once a turn, and only if a timer is
 // armed.
-#ifndef FAULTLINE_RUNTIME_EPOLL_CLOCK_H_
-#define FAULTLINE_RUNTIME_EPOLL_CLOCK_H_
+#ifndef FAULTLINE_RUNTIME_KERNEL_CLOCK_H_
+#define FAULTLINE_RUNTIME_KERNEL_CLOCK_H_
 
 #include <vector>
 
 #include "runtime/clock.h"
 #include "runtime/timer_queue.h"
 
-namespace faultline::epoll {
+namespace faultline::kernel {
 
-class EpollClock final : public Clock {
+class KernelClock final : public Clock {
  public:
   MonotonicTime Now() const override;
   WallTime WallNow() const override;
@@ -40,6 +40,6 @@ class EpollClock final : public Clock {
   std::vector<Timer*> late_;  // armed by a timer that fired, and already due; null if disarmed
 };
 
-}  // namespace faultline::epoll
+}  // namespace faultline::kernel
 
-#endif  // FAULTLINE_RUNTIME_EPOLL_CLOCK_H_
+#endif  // FAULTLINE_RUNTIME_KERNEL_CLOCK_H_

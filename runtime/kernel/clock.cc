@@ -1,10 +1,10 @@
-#include "runtime/epoll/clock.h"
+#include "runtime/kernel/clock.h"
 
 #include <ctime>
 
 #include "runtime/check.h"
 
-namespace faultline::epoll {
+namespace faultline::kernel {
 namespace {
 
 Duration Read(clockid_t id) {
@@ -15,11 +15,11 @@ Duration Read(clockid_t id) {
 
 }  // namespace
 
-MonotonicTime EpollClock::Now() const { return MonotonicTime(Read(CLOCK_MONOTONIC)); }
+MonotonicTime KernelClock::Now() const { return MonotonicTime(Read(CLOCK_MONOTONIC)); }
 
-WallTime EpollClock::WallNow() const { return WallTime(Read(CLOCK_REALTIME)); }
+WallTime KernelClock::WallNow() const { return WallTime(Read(CLOCK_REALTIME)); }
 
-void EpollClock::FireDue(MonotonicTime now) {
+void KernelClock::FireDue(MonotonicTime now) {
   firing_ = true;
   firing_at_ = now;
   while (Timer* timer = queue_.PopDue(now)) timer->Fire();
@@ -30,7 +30,7 @@ void EpollClock::FireDue(MonotonicTime now) {
   late_.clear();
 }
 
-void EpollClock::ArmTimer(Timer* timer) {
+void KernelClock::ArmTimer(Timer* timer) {
   if (!firing_ || timer->when() > firing_at_) {
     queue_.Add(timer);
     return;
@@ -40,7 +40,7 @@ void EpollClock::ArmTimer(Timer* timer) {
   late_.push_back(timer);
 }
 
-void EpollClock::DisarmTimer(Timer* timer) {
+void KernelClock::DisarmTimer(Timer* timer) {
   if (timer->clock_sequence == kLate) {
     late_[timer->clock_slot] = nullptr;
   } else {
@@ -48,4 +48,4 @@ void EpollClock::DisarmTimer(Timer* timer) {
   }
 }
 
-}  // namespace faultline::epoll
+}  // namespace faultline::kernel

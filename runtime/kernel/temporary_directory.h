@@ -1,7 +1,7 @@
 // TemporaryDirectory: for tests, a fresh directory whose path is short enough for a Unix socket's
 // name (a test's own directory is not); it goes with its owner.
-#ifndef FAULTLINE_RUNTIME_EPOLL_TEMPORARY_DIRECTORY_H_
-#define FAULTLINE_RUNTIME_EPOLL_TEMPORARY_DIRECTORY_H_
+#ifndef FAULTLINE_RUNTIME_KERNEL_TEMPORARY_DIRECTORY_H_
+#define FAULTLINE_RUNTIME_KERNEL_TEMPORARY_DIRECTORY_H_
 
 #include <cstdlib>
 #include <filesystem>
@@ -10,7 +10,7 @@
 
 #include "runtime/check.h"
 
-namespace faultline::epoll {
+namespace faultline::kernel {
 
 class TemporaryDirectory {
  public:
@@ -32,6 +32,6 @@ class TemporaryDirectory {
   std::string path_;
 };
 
-}  // namespace faultline::epoll
+}  // namespace faultline::kernel
 
-#endif  // FAULTLINE_RUNTIME_EPOLL_TEMPORARY_DIRECTORY_H_
+#endif  // FAULTLINE_RUNTIME_KERNEL_TEMPORARY_DIRECTORY_H_

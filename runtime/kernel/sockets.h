@@ -1,7 +1,7 @@
 // Sockets before a backend has them: opened, set up, bound, listening. What does not wait, and is
 // the same for every backend.
-#ifndef FAULTLINE_RUNTIME_EPOLL_SOCKETS_H_
-#define FAULTLINE_RUNTIME_EPOLL_SOCKETS_H_
+#ifndef FAULTLINE_RUNTIME_KERNEL_SOCKETS_H_
+#define FAULTLINE_RUNTIME_KERNEL_SOCKETS_H_
 
 #include <sys/stat.h>
 
@@ -10,11 +10,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "runtime/endpoint.h"
-#include "runtime/epoll/address.h"
-#include "runtime/epoll/descriptor.h"
+#include "runtime/kernel/address.h"
+#include "runtime/kernel/descriptor.h"
 #include "runtime/network.h"
 
-namespace faultline::epoll {
+namespace faultline::kernel {
 
 // `error`, with the call and the endpoint.
 absl::Status SocketError(int error, const char* call, const Endpoint& endpoint);
@@ -66,6 +66,6 @@ class UnixFile {
   std::optional<Identity> file_;
 };
 
-}  // namespace faultline::epoll
+}  // namespace faultline::kernel
 
-#endif  // FAULTLINE_RUNTIME_EPOLL_SOCKETS_H_
+#endif  // FAULTLINE_RUNTIME_KERNEL_SOCKETS_H_

@@ -1,6 +1,6 @@
 // Goal: endpoints survive the way to the kernel's form and back.
 // Method: every family, with the edges of each.
-#include "runtime/epoll/address.h"
+#include "runtime/kernel/address.h"
 
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -12,7 +12,7 @@
 
 #include "runtime/errors.h"
 
-namespace faultline::epoll {
+namespace faultline::kernel {
 namespace {
 
 class AddressTest : public ::testing::TestWithParam<Endpoint> {};
@@ -63,4 +63,4 @@ TEST(AddressFormTest, AnUnnamedUnixSocketHasNoAddress) {
 }
 
 }  // namespace
-}  // namespace faultline::epoll
+}  // namespace faultline::kernel

@@ -1,4 +1,4 @@
-#include "runtime/epoll/sockets.h"
+#include "runtime/kernel/sockets.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -13,7 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "runtime/errors.h"
 
-namespace faultline::epoll {
+namespace faultline::kernel {
 namespace {
 
 int AsInt(size_t bytes) { return static_cast<int>(std::min<size_t>(bytes, INT_MAX)); }
@@ -157,4 +157,4 @@ void UnixFile::Remove() {
   file_.reset();
 }
 
-}  // namespace faultline::epoll
+}  // namespace faultline::kernel
