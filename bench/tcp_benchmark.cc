@@ -67,7 +67,7 @@ void Measure(benchmark::State& state, const Contestant& contestant, const Load& 
   state.counters["server_cpu"] = outcome.cpu_ns / static_cast<double>(sent);
 }
 
-constexpr const Contestant* kContestants[] = {&kBare, &kAsio, &kFaultline};
+constexpr const Contestant* kContestants[] = {&kBare, &kAsio, &kFaultline, &kFaultlineUring};
 // Measured for comparison; no bar is about them.
 constexpr const Contestant* kVariants[] = {&kFaultlineAligned, &kFaultlineThreads};
 

@@ -16,9 +16,9 @@
 
 #include "bench/faultline_ends.h"
 #include "bench/tcp_workload.h"
+#include "runtime/backend/backend.h"
 #include "runtime/buffer_packer.h"
 #include "runtime/endpoint.h"
-#include "runtime/epoll/loop.h"
 #include "runtime/frozen.h"
 #include "transports/tcp/tcp.h"
 
@@ -28,6 +28,7 @@ namespace {
 struct Variant {
   bool aligned = false;
   bool threads = false;
+  backend::Backend backend = backend::Backend::kEpoll;
 
   tcp::ConnectionOptions connection() const { return {.reader = {.own_buffers = aligned}}; }
 };
@@ -82,14 +83,16 @@ Task<void> ServeFrames(Runtime runtime, Variant variant, const Load* load, const
   co_await ServeMessages(std::move(connection), load, runtime.buffers, counter);
 }
 
-std::unique_ptr<epoll::Loop> MakeLoop() { return Must(epoll::Loop::Create({})); }
+std::unique_ptr<backend::Loop> MakeLoop(Variant variant) {
+  return std::move(Must(backend::MakeLoop(variant.backend)).loop);
+}
 
 template <Variant kVariant>
 uint64_t Serve(const Load& load, const Announce& announce) {
   std::optional<ParkedThread> other;
   if (kVariant.threads) other.emplace();
   Counter counter(load);
-  std::unique_ptr<epoll::Loop> loop = MakeLoop();
+  const std::unique_ptr<backend::Loop> loop = MakeLoop(kVariant);
   loop->Run(load.content == Content::kBytes
                 ? ServeTcpBytes(loop->runtime(), &load, &announce, &counter)
                 : ServeFrames(loop->runtime(), kVariant, &load, &announce, &counter));
@@ -111,7 +114,7 @@ Task<void> DriveFrames(Runtime runtime, Variant variant, const Load* load, uint1
 template <Variant kVariant>
 uint64_t Drive(const Load& load, uint16_t port, const KeepGoing& keep_going) {
   uint64_t sent = 0;
-  std::unique_ptr<epoll::Loop> loop = MakeLoop();
+  const std::unique_ptr<backend::Loop> loop = MakeLoop(kVariant);
   loop->Run(load.content == Content::kBytes
                 ? DriveTcpBytes(loop->runtime(), &load, port, &keep_going, &sent)
                 : DriveFrames(loop->runtime(), kVariant, &load, port, &keep_going, &sent));
@@ -127,6 +130,8 @@ constexpr Contestant Make(const char* name) {
 
 const Contestant kFaultline = Make<Variant{}>("faultline");
 const Contestant kFaultlineAligned = Make<Variant{.aligned = true}>("faultline_aligned");
+const Contestant kFaultlineUring =
+    Make<Variant{.backend = backend::Backend::kIoUring}>("faultline_io_uring");
 const Contestant kFaultlineThreads = Make<Variant{.threads = true}>("faultline_threads");
 
 }  // namespace faultline::bench

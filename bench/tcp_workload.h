@@ -70,9 +70,10 @@ struct Contestant {
   bool over_tcp = true;
 };
 
-extern const Contestant kBare;       // tcp_bare.cc
-extern const Contestant kAsio;       // asio_tcp.cc
-extern const Contestant kFaultline;  // tcp_faultline.cc
+extern const Contestant kBare;            // tcp_bare.cc
+extern const Contestant kAsio;            // asio_tcp.cc
+extern const Contestant kFaultline;       // tcp_faultline.cc
+extern const Contestant kFaultlineUring;  // the same on io_uring
 // Variants of it, for frames.
 extern const Contestant kFaultlineAligned;
 extern const Contestant kFaultlineThreads;
