@@ -96,6 +96,29 @@ TEST_F(LogCheckerTest, AcceptsABackupThatWasNotMetAgainYet) {
   ExpectNone();
 }
 
+// The entry was committed; its reply was lost, and then a backup that held it came back empty. The
+// promise was made: the client's retry is answered.
+TEST_F(LogCheckerTest, AcceptsARetryAfterAHolderForgot) {
+  Append(0, Id(1, 1));
+  Append(1, Id(1, 1));
+  checker_.OnCommitted(0, 1);
+  checker_.OnAcknowledged(1, Id(1, 1));
+  checker_.OnReplicaGone(1, 1);
+  Start(1, 2);
+  Admit(1, 2);
+  checker_.OnAcknowledged(1, Id(1, 1));
+  checker_.OnCompleted(Id(1, 1), 1);
+  ExpectNone();
+}
+
+// Only what was committed before is excused.
+TEST_F(LogCheckerTest, FindsAnAcknowledgementBeyondTheCommitPoint) {
+  Commit(Id(1, 1));
+  Append(0, Id(1, 2));
+  checker_.OnAcknowledged(2, Id(1, 2));
+  ExpectFinding("majority", "at op 2 is acknowledged, held by {replica 0}, 1 of 3");
+}
+
 TEST_F(LogCheckerTest, FindsAnEntryThatIsAppendedTwice) {
   Append(0, Id(1, 1));
   Append(0, Id(1, 1));
