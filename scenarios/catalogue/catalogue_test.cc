@@ -89,6 +89,21 @@ TEST(Catalogue, ARetryIsAnsweredAfterAHolderForgot) {
   }
 }
 
+// In these runs a reply is lost on the clients' plane before the primary is cut off from its
+// backups, and repeated while it is: nothing new is committed for that.
+TEST(Catalogue, AnOldReplyIsNoProgressWithoutAMajority) {
+  const harness::Scenario& scenario = Named("ledger-partition");
+  for (harness::Aim plane : {harness::Aim::kClient, harness::Aim::kBoth}) {
+    for (uint64_t seed = 1; seed <= 30; ++seed) {
+      harness::RunOptions options = harness::DefaultOptions(scenario.info(), seed);
+      options.faults = sim::FaultLevel::kSwarm;
+      options.plane = plane;
+      const harness::RunReport report = scenario.Run(options, {});
+      EXPECT_TRUE(report.verdict.passed()) << "seed " << seed << ": " << report.verdict.ToString();
+    }
+  }
+}
+
 TEST(Catalogue, EveryScenarioPasses) {
   size_t ran = 0;
   for (const auto& scenario : AllScenarios().scenarios()) {

@@ -169,4 +169,10 @@ void LogChecker::CheckConverged() {
   }
 }
 
+void LogChecker::CheckNothingCommittedAfter(uint64_t limit) {
+  if (committed_ <= limit) return;
+  findings_->Add("majority", absl::StrCat(committed_ - limit, " entries after op ", limit,
+                                          " were committed while the primary had no majority"));
+}
+
 }  // namespace faultline::ledger

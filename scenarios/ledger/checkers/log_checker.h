@@ -56,6 +56,10 @@ class LogChecker final : public ReplicaObserver, public ClientObserver {
   // All replicas are up and have all of the primary's log.
   void CheckConverged();
 
+  // The primary has committed nothing after `limit`, where its backups' logs ended when it was cut
+  // off from them.
+  void CheckNothingCommittedAfter(uint64_t limit);
+
   uint64_t appended() const { return chain_.size(); }
   // Entries that clients take for acknowledged.
   uint64_t acknowledged() const { return acknowledged_.size(); }

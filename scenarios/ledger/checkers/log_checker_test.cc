@@ -119,6 +119,25 @@ TEST_F(LogCheckerTest, FindsAnAcknowledgementBeyondTheCommitPoint) {
   ExpectFinding("majority", "at op 2 is acknowledged, held by {replica 0}, 1 of 3");
 }
 
+// A client that hears late of what was committed before is no progress.
+TEST_F(LogCheckerTest, AcceptsALateCompletionWithoutAMajority) {
+  for (ReplicaId r = 0; r < 3; ++r) Append(r, Id(1, 1));
+  checker_.OnCommitted(0, 1);
+  const uint64_t limit = checker_.appended();
+  Append(0, Id(1, 2));
+  checker_.OnCompleted(Id(1, 1), 1);
+  checker_.CheckNothingCommittedAfter(limit);
+  ExpectNone();
+}
+
+TEST_F(LogCheckerTest, FindsACommitPointThatShouldHaveStood) {
+  const uint64_t limit = checker_.appended();
+  for (ReplicaId r = 0; r < 3; ++r) Append(r, Id(1, 1));
+  checker_.OnCommitted(0, 1);
+  checker_.CheckNothingCommittedAfter(limit);
+  ExpectFinding("majority", "1 entries after op 0 were committed");
+}
+
 TEST_F(LogCheckerTest, FindsAnEntryThatIsAppendedTwice) {
   Append(0, Id(1, 1));
   Append(0, Id(1, 1));
