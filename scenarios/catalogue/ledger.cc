@@ -74,10 +74,10 @@ constexpr char kLedgerStory[] =
     "seed "
     "to seed. Checked as it happens: an entry is held by a majority when the primary commits it or "
     "first answers to it; what was acknowledged stands, once, in one order; replies match "
-    "requests; connections deliver in order and are lost once. Checked in time: with a majority at "
-    "work a request completes within 30 s, without any fault within 5 "
-    "s "
-    "and no connection breaks; 90 s after the last fault every client is done. Checked at the end: "
+    "requests; connections deliver in order and are lost once. Every 2 s all logs are read again: "
+    "nothing in them has changed. Checked in time: with a majority at work a request completes "
+    "within 30 s, without any fault within 5 s and no connection breaks; 90 s after the last fault "
+    "every client is done. Checked at the end: "
     "all replicas hold the same log and each pair has one connection.";
 
 // --- The primary without a majority ---

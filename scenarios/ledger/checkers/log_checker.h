@@ -10,7 +10,7 @@
 //   same-log        each replica's log is a prefix of the primary's
 //   majority        what is committed, or acknowledged without that, is held by a majority then
 //   stands          an acknowledged entry is where the reply says that it is, then and ever after
-//   unchanged       no entry of the primary's log changes or goes away
+//   unchanged       no entry of the primary's log changes or goes away (see below)
 //   converged       (only `CheckConverged`) every replica has the whole log of the primary
 //
 // "Held by a majority" is asked once of each entry: when the commit point of the primary passes it.
@@ -23,6 +23,12 @@
 // An entry that is committed stays so. If its reply was lost and a backup that held it has been met
 // again empty, a retry is answered all the same, although fewer than a majority hold the entry
 // until that backup has caught up: the promise was made when it was committed.
+//
+// When: each entry is read as it is added, committed, acknowledged and completed. At each of these
+// events of the primary its log is held against what it appended: the length, and the chain at the
+// end and at the entry. That finds a log that was cut or rewritten at the next event, at the price
+// of a comparison. Entries whose bytes alone have changed are found by `Sweep`, which reads
+// everything again; the caller says how often.
 #ifndef FAULTLINE_SCENARIOS_LEDGER_CHECKERS_LOG_CHECKER_H_
 #define FAULTLINE_SCENARIOS_LEDGER_CHECKERS_LOG_CHECKER_H_
 
@@ -77,6 +83,7 @@ class LogChecker final : public ReplicaObserver, public ClientObserver {
   void OnPrimaryAppended(const Entry& entry, const Digest& chain);
   void OnBackupAppended(ReplicaId backup, const Entry& entry, const Digest& chain);
   void CheckMajority(uint64_t op, const char* what);
+  void CheckUnchanged();
   void CheckStands(const EntryId& id, uint64_t op, const char* whose);
   void SweepLog(ReplicaId replica);
 

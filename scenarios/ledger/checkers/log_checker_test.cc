@@ -247,6 +247,34 @@ TEST_F(LogCheckerTest, FindsAPrimaryWhoseEntryHasChanged) {
   ExpectFinding("unchanged", "replica 0 has entry 1 of client 1 at op 1");
 }
 
+// Nobody sweeps: the next event of the primary tells.
+TEST_F(LogCheckerTest, FindsACutLogAtTheNextCommit) {
+  Commit(Id(1, 1));
+  Commit(Id(1, 2));
+  logs_[0].emplace();
+  ASSERT_TRUE(logs_[0]->Append(Id(1, 1), Bytes("p")).ok());
+  checker_.OnCommitted(0, 2);
+  ExpectFinding("unchanged", "the primary's log had 2 entries and has 1");
+}
+
+TEST_F(LogCheckerTest, FindsAnExchangedEntryAtTheNextAppend) {
+  Commit(Id(1, 1));
+  logs_[0].emplace();
+  ASSERT_TRUE(logs_[0]->Append(Id(1, 1), Bytes("other")).ok());
+  Append(0, Id(1, 2));
+  ExpectFinding("unchanged", "the primary's log up to op 2 is not what the primary appended");
+}
+
+TEST_F(LogCheckerTest, FindsAnExchangedEntryAtItsNextAnswer) {
+  Commit(Id(1, 1));
+  Commit(Id(2, 1));
+  logs_[0].emplace();
+  ASSERT_TRUE(logs_[0]->Append(Id(1, 1), Bytes("other")).ok());
+  ASSERT_TRUE(logs_[0]->Append(Id(2, 1), Bytes("p")).ok());
+  checker_.OnCompleted(Id(1, 1), 1);
+  ExpectFinding("unchanged", "the primary's log up to op 1 is not what the primary appended");
+}
+
 TEST_F(LogCheckerTest, FindsABackupThatNeverCaughtUp) {
   Append(0, Id(1, 1));
   Append(1, Id(1, 1));
