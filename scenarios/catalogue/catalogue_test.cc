@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "scenarios/harness/registry.h"
 #include "scenarios/harness/scenario.h"
@@ -57,6 +58,48 @@ TEST(Catalogue, TheLedgerPassesOnEveryTransport) {
       const harness::RunReport report = ledger.Run(options, {});
       EXPECT_TRUE(report.verdict.passed())
           << transport << ", seed " << seed << ": " << report.verdict.ToString();
+    }
+  }
+}
+
+// In these runs a reply to a committed entry is lost, a backup that held the entry comes back
+// empty, and the client asks again: it is answered, and that is right.
+TEST(Catalogue, ARetryIsAnsweredAfterAHolderForgot) {
+  struct Case {
+    std::string_view scenario;
+    harness::Aim plane;
+    std::vector<uint64_t> seeds;
+  };
+  const Case kCases[] = {
+      {"ledger", harness::Aim::kClient, {59, 98, 125, 137}},
+      {"ledger", harness::Aim::kBoth, {92, 124, 482}},
+      {"ledger", harness::Aim::kReplica, {123}},
+      {"ledger-crash", harness::Aim::kClient, {59}},
+  };
+  for (const Case& given : kCases) {
+    const harness::Scenario& scenario = Named(given.scenario);
+    for (uint64_t seed : given.seeds) {
+      harness::RunOptions options = harness::DefaultOptions(scenario.info(), seed);
+      options.faults = sim::FaultLevel::kHeavy;
+      options.plane = given.plane;
+      const harness::RunReport report = scenario.Run(options, {});
+      EXPECT_TRUE(report.verdict.passed())
+          << given.scenario << ", seed " << seed << ": " << report.verdict.ToString();
+    }
+  }
+}
+
+// In these runs a reply is lost on the clients' plane before the primary is cut off from its
+// backups, and repeated while it is: nothing new is committed for that.
+TEST(Catalogue, AnOldReplyIsNoProgressWithoutAMajority) {
+  const harness::Scenario& scenario = Named("ledger-partition");
+  for (harness::Aim plane : {harness::Aim::kClient, harness::Aim::kBoth}) {
+    for (uint64_t seed = 1; seed <= 30; ++seed) {
+      harness::RunOptions options = harness::DefaultOptions(scenario.info(), seed);
+      options.faults = sim::FaultLevel::kSwarm;
+      options.plane = plane;
+      const harness::RunReport report = scenario.Run(options, {});
+      EXPECT_TRUE(report.verdict.passed()) << "seed " << seed << ": " << report.verdict.ToString();
     }
   }
 }

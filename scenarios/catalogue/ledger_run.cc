@@ -14,7 +14,7 @@ namespace {
 
 constexpr uint16_t kReplicaPort = 7000;
 constexpr uint16_t kClientPort = 8000;
-constexpr Duration kCheckEvery = 2s;
+constexpr Duration kCheckEvery = 2s;  // between two readings of everything that the logs hold
 constexpr Duration kListenAgain = 100ms;
 // A run makes about so many scheduling decisions: among them PCT spreads its change points.
 constexpr uint64_t kSchedulingSteps = 60'000;

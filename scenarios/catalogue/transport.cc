@@ -51,13 +51,7 @@ class TransportRun {
     for (uint32_t i = 1; i <= kClients; ++i) {
       world()->host(i)->Boot([this](const Runtime& runtime) { return TalkALot(runtime); });
     }
-    stage_.DrawFaults({.begin = kFaultsBegin,
-                       .end = kWindowEnd,
-                       .replicas = {0},
-                       .clients = {1, 2},
-                       .replica_plane = false,
-                       .without = {sim::Fault::kCrash, sim::Fault::kDuplication,
-                                   sim::Fault::kMtu}});  // no replicas that restart, no datagrams
+    stage_.DrawFaults(Faults());
     FailWhenLate();
     const sim::Verdict verdict = stage_.Run({.until = 1h});
     stage_.Count("messages received", checker_.messages());
@@ -71,6 +65,20 @@ class TransportRun {
   sim::World* world() { return stage_.world(); }
   uint64_t Draw(uint64_t bound) {
     return stage_.chooser()->Below(sim::Choice::kApplication, bound);
+  }
+
+  sim::FaultPlanConfig Faults() const {
+    sim::FaultPlanConfig config{.begin = kFaultsBegin,
+                                .end = kWindowEnd,
+                                .replicas = {0},
+                                .clients = {1, 2},
+                                .replica_plane = false};
+    // No replicas that restart, no datagrams.
+    config.without = {sim::Fault::kCrash, sim::Fault::kDuplication, sim::Fault::kMtu};
+    // Only clients take ephemeral ports.
+    if (stage_.options().plane == harness::Aim::kReplica)
+      config.without.push_back(sim::Fault::kPorts);
+    return config;
   }
 
   void FailWhenLate() {

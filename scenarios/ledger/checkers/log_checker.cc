@@ -41,6 +41,7 @@ void LogChecker::OnAppended(ReplicaId replica, uint64_t op) {
   state.held[state.incarnation] = op;
   if (replica == 0) {
     OnPrimaryAppended(entry, state.chain);
+    CheckUnchanged();
   } else {
     OnBackupAppended(replica, entry, state.chain);
   }
@@ -75,7 +76,10 @@ void LogChecker::OnBackupAppended(ReplicaId backup, const Entry& entry, const Di
 
 void LogChecker::OnCommitted(ReplicaId replica, uint64_t op) {
   if (replica == 0) {
+    CheckUnchanged();
+    if (op <= committed_) return;
     CheckMajority(op, "committed");
+    committed_ = op;
   } else if (op > replicas_[replica].last()) {
     findings_->Add("majority",
                    absl::StrCat(Name(replica), " takes op ", op, " for committed and holds op ",
@@ -88,7 +92,8 @@ void LogChecker::OnBackupAdmitted(ReplicaId backup, uint64_t incarnation) {
 }
 
 void LogChecker::OnAcknowledged(uint64_t op, const EntryId& id) {
-  CheckMajority(op, "acknowledged");
+  CheckUnchanged();
+  if (op > committed_) CheckMajority(op, "acknowledged");
   CheckStands(id, op, "the primary's reply");
 }
 
@@ -119,11 +124,28 @@ void LogChecker::CheckMajority(uint64_t op, const char* what) {
                                           "}, ", holders, " of ", int{replica_count_}));
 }
 
+// The log keeps a chain of its own over all that it holds: if that is what the entries gave when
+// they were added, then none of them has been exchanged.
+void LogChecker::CheckUnchanged() {
+  const Log* log = replicas_[0].log;
+  if (log == nullptr || chain_.empty()) return;
+  if (log->last_op() < chain_.size()) {
+    findings_->Add("unchanged", absl::StrCat("the primary's log had ", chain_.size(),
+                                             " entries and has ", log->last_op()));
+  } else if (log->chain(chain_.size()) != chain_.back()) {
+    findings_->Add("unchanged", absl::StrCat("the primary's log up to op ", chain_.size(),
+                                             " is not what the primary appended there"));
+  }
+}
+
 void LogChecker::CheckStands(const EntryId& id, uint64_t op, const char* whose) {
   const Log* log = replicas_[0].log;
   if (log == nullptr || op < 1 || op > log->last_op()) {
     findings_->Add("stands", absl::StrCat(ToString(id), " does not stand at op ", op, " where ",
                                           whose, " says that it does: the log ends before"));
+  } else if (op <= chain_.size() && log->chain(op) != chain_[op - 1]) {
+    findings_->Add("unchanged", absl::StrCat("the primary's log up to op ", op,
+                                             " is not what the primary appended there"));
   } else if (log->at(op).id != id) {
     findings_->Add("stands",
                    absl::StrCat(ToString(id), " does not stand at op ", op, " where ", whose,
@@ -165,6 +187,12 @@ void LogChecker::CheckConverged() {
                                                ", the primary's log ends at op ", chain_.size()));
     }
   }
+}
+
+void LogChecker::CheckNothingCommittedAfter(uint64_t limit) {
+  if (committed_ <= limit) return;
+  findings_->Add("majority", absl::StrCat(committed_ - limit, " entries after op ", limit,
+                                          " were committed while the primary had no majority"));
 }
 
 }  // namespace faultline::ledger

@@ -96,6 +96,48 @@ TEST_F(LogCheckerTest, AcceptsABackupThatWasNotMetAgainYet) {
   ExpectNone();
 }
 
+// The entry was committed; its reply was lost, and then a backup that held it came back empty. The
+// promise was made: the client's retry is answered.
+TEST_F(LogCheckerTest, AcceptsARetryAfterAHolderForgot) {
+  Append(0, Id(1, 1));
+  Append(1, Id(1, 1));
+  checker_.OnCommitted(0, 1);
+  checker_.OnAcknowledged(1, Id(1, 1));
+  checker_.OnReplicaGone(1, 1);
+  Start(1, 2);
+  Admit(1, 2);
+  checker_.OnAcknowledged(1, Id(1, 1));
+  checker_.OnCompleted(Id(1, 1), 1);
+  ExpectNone();
+}
+
+// Only what was committed before is excused.
+TEST_F(LogCheckerTest, FindsAnAcknowledgementBeyondTheCommitPoint) {
+  Commit(Id(1, 1));
+  Append(0, Id(1, 2));
+  checker_.OnAcknowledged(2, Id(1, 2));
+  ExpectFinding("majority", "at op 2 is acknowledged, held by {replica 0}, 1 of 3");
+}
+
+// A client that hears late of what was committed before is no progress.
+TEST_F(LogCheckerTest, AcceptsALateCompletionWithoutAMajority) {
+  for (ReplicaId r = 0; r < 3; ++r) Append(r, Id(1, 1));
+  checker_.OnCommitted(0, 1);
+  const uint64_t limit = checker_.appended();
+  Append(0, Id(1, 2));
+  checker_.OnCompleted(Id(1, 1), 1);
+  checker_.CheckNothingCommittedAfter(limit);
+  ExpectNone();
+}
+
+TEST_F(LogCheckerTest, FindsACommitPointThatShouldHaveStood) {
+  const uint64_t limit = checker_.appended();
+  for (ReplicaId r = 0; r < 3; ++r) Append(r, Id(1, 1));
+  checker_.OnCommitted(0, 1);
+  checker_.CheckNothingCommittedAfter(limit);
+  ExpectFinding("majority", "1 entries after op 0 were committed");
+}
+
 TEST_F(LogCheckerTest, FindsAnEntryThatIsAppendedTwice) {
   Append(0, Id(1, 1));
   Append(0, Id(1, 1));
@@ -203,6 +245,34 @@ TEST_F(LogCheckerTest, FindsAPrimaryWhoseEntryHasChanged) {
   ASSERT_TRUE(logs_[0]->Append(Id(1, 1), Bytes("other")).ok());
   checker_.Sweep();
   ExpectFinding("unchanged", "replica 0 has entry 1 of client 1 at op 1");
+}
+
+// Nobody sweeps: the next event of the primary tells.
+TEST_F(LogCheckerTest, FindsACutLogAtTheNextCommit) {
+  Commit(Id(1, 1));
+  Commit(Id(1, 2));
+  logs_[0].emplace();
+  ASSERT_TRUE(logs_[0]->Append(Id(1, 1), Bytes("p")).ok());
+  checker_.OnCommitted(0, 2);
+  ExpectFinding("unchanged", "the primary's log had 2 entries and has 1");
+}
+
+TEST_F(LogCheckerTest, FindsAnExchangedEntryAtTheNextAppend) {
+  Commit(Id(1, 1));
+  logs_[0].emplace();
+  ASSERT_TRUE(logs_[0]->Append(Id(1, 1), Bytes("other")).ok());
+  Append(0, Id(1, 2));
+  ExpectFinding("unchanged", "the primary's log up to op 2 is not what the primary appended");
+}
+
+TEST_F(LogCheckerTest, FindsAnExchangedEntryAtItsNextAnswer) {
+  Commit(Id(1, 1));
+  Commit(Id(2, 1));
+  logs_[0].emplace();
+  ASSERT_TRUE(logs_[0]->Append(Id(1, 1), Bytes("other")).ok());
+  ASSERT_TRUE(logs_[0]->Append(Id(2, 1), Bytes("p")).ok());
+  checker_.OnCompleted(Id(1, 1), 1);
+  ExpectFinding("unchanged", "the primary's log up to op 1 is not what the primary appended");
 }
 
 TEST_F(LogCheckerTest, FindsABackupThatNeverCaughtUp) {
