@@ -83,7 +83,7 @@ Task<void> ServeFrames(Runtime runtime, Variant variant, const Load* load, const
   co_await ServeMessages(std::move(connection), load, runtime.buffers, counter);
 }
 
-std::unique_ptr<backend::Loop> MakeLoop(Variant variant) {
+std::unique_ptr<kernel::Loop> MakeLoop(Variant variant) {
   return std::move(Must(backend::MakeLoop(variant.backend)).loop);
 }
 
@@ -92,7 +92,7 @@ uint64_t Serve(const Load& load, const Announce& announce) {
   std::optional<ParkedThread> other;
   if (kVariant.threads) other.emplace();
   Counter counter(load);
-  const std::unique_ptr<backend::Loop> loop = MakeLoop(kVariant);
+  const std::unique_ptr<kernel::Loop> loop = MakeLoop(kVariant);
   loop->Run(load.content == Content::kBytes
                 ? ServeTcpBytes(loop->runtime(), &load, &announce, &counter)
                 : ServeFrames(loop->runtime(), kVariant, &load, &announce, &counter));
@@ -114,7 +114,7 @@ Task<void> DriveFrames(Runtime runtime, Variant variant, const Load* load, uint1
 template <Variant kVariant>
 uint64_t Drive(const Load& load, uint16_t port, const KeepGoing& keep_going) {
   uint64_t sent = 0;
-  const std::unique_ptr<backend::Loop> loop = MakeLoop(kVariant);
+  const std::unique_ptr<kernel::Loop> loop = MakeLoop(kVariant);
   loop->Run(load.content == Content::kBytes
                 ? DriveTcpBytes(loop->runtime(), &load, port, &keep_going, &sent)
                 : DriveFrames(loop->runtime(), kVariant, &load, port, &keep_going, &sent));

@@ -9,27 +9,11 @@ namespace faultline::backend {
 namespace {
 
 template <typename T>
-class Model final : public Loop {
- public:
-  explicit Model(std::unique_ptr<T> loop) : loop_(std::move(loop)) {}
-
-  Runtime runtime() override { return loop_->runtime(); }
-  void Run(Task<void> main) override { loop_->Run(std::move(main)); }
-  void RunUntilJoined(const Scope& scope) override { loop_->RunUntilJoined(scope); }
-  StopSource* stop() override { return loop_->stop(); }
-  absl::Status StopOnSignals() override { return loop_->StopOnSignals(); }
-  std::shared_ptr<kernel::Remote> remote() override { return loop_->remote(); }
-
- private:
-  const std::unique_ptr<T> loop_;
-};
-
-template <typename T>
 absl::StatusOr<ChosenLoop> Make(Backend backend) {
   absl::StatusOr<std::unique_ptr<T>> loop = T::Create({});
   if (!loop.ok()) return loop.status();
   ChosenLoop chosen;
-  chosen.loop = std::make_unique<Model<T>>(*std::move(loop));
+  chosen.loop = *std::move(loop);
   chosen.backend = backend;
   return chosen;
 }

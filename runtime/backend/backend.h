@@ -12,29 +12,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "runtime/backend/name.h"
-#include "runtime/kernel/remote.h"
-#include "runtime/runtime.h"
-#include "runtime/scope.h"
-#include "runtime/stop.h"
-#include "runtime/task.h"
+#include "runtime/kernel/loop.h"
 
 namespace faultline::backend {
 
-// As epoll::Loop and uring::Loop tell it.
-class Loop {
- public:
-  virtual ~Loop() = default;
-
-  virtual Runtime runtime() = 0;
-  virtual void Run(Task<void> main) = 0;
-  virtual void RunUntilJoined(const Scope& scope) = 0;
-  virtual StopSource* stop() = 0;
-  virtual absl::Status StopOnSignals() = 0;
-  virtual std::shared_ptr<kernel::Remote> remote() = 0;
-};
-
 struct ChosenLoop {
-  std::unique_ptr<Loop> loop;
+  std::unique_ptr<kernel::Loop> loop;
   Backend backend = Backend::kEpoll;  // never kAuto
   absl::Status why_not;               // why `kAuto` did not take io_uring; OK if it did
 };

@@ -8,7 +8,6 @@
 #include <ctime>
 #include <utility>
 
-#include "runtime/check.h"
 #include "runtime/errors.h"
 
 namespace faultline::epoll {
@@ -28,36 +27,21 @@ absl::StatusOr<std::unique_ptr<Loop>> Loop::Create(const LoopOptions& options) {
   if (!event) return ErrnoStatus(errno, "eventfd");
   auto loop = std::make_unique<Loop>(std::move(epoll), std::move(event), options);
   absl::StatusOr<Poller::Token> token =
-      loop->core_.poller.Add(loop->remote_->event(), EPOLLIN, loop.get());
+      loop->core_.poller.Add(loop->remote()->event(), EPOLLIN, loop.get());
   if (!token.ok()) return token.status();
   loop->remote_token_ = *token;
   return loop;
 }
 
 Loop::Loop(Descriptor epoll, Descriptor event, const LoopOptions& options)
-    : core_(std::move(epoll)),
-      executor_(&ready_),
-      random_(&entropy_),
-      buffers_(options.buffer_cache_bytes),
-      network_(&core_),
-      remote_(std::make_shared<kernel::Remote>(std::move(event), options.remote_capacity)) {}
+    : kernel::Loop(std::move(event), options), core_(std::move(epoll)), network_(&core_) {
+  Attach(&core_.clock, &network_, &core_.transfers);
+}
 
 Loop::~Loop() {
-  remote_->Close();
-  (void)remote_->RunPosted();
+  EndRemote();
   if (remote_token_ != 0) core_.poller.Remove(remote_token_);
 }
-
-Runtime Loop::runtime() {
-  return Runtime{.executor = &executor_,
-                 .clock = &core_.clock,
-                 .network = &network_,
-                 .entropy = &entropy_,
-                 .random = &random_,
-                 .buffers = &buffers_};
-}
-
-absl::Status Loop::StopOnSignals() { return StopOnSignals(&stop_); }
 
 absl::Status Loop::StopOnSignals(StopSource* source) {
   signals_.reset();
@@ -67,54 +51,13 @@ absl::Status Loop::StopOnSignals(StopSource* source) {
   return signals.status();
 }
 
-void Loop::Run(Task<void> main) {
-  Scope root(&executor_);
-  root.Spawn(WithStop(&stop_, std::move(main)));
-  RunUntilJoined(root);
-  (void)remote_->RunPosted();  // once: one that posts itself again waits for the next run
-}
-
-void Loop::RunUntilJoined(const Scope& scope) {
-  FAULTLINE_CHECK(!std::exchange(running_, true)) << "a loop runs once at a time";
-  while (true) {
-    bool drained = RunReady();
-    if (scope.live() == 0) break;
-    MonotonicTime now = FireTimers();
-    // Timers have made tasks ready: run those first. But not twice in a row, so that a timer which
-    // is always due does not hide the sockets.
-    skipped_wait_ = drained && !ready_.empty() && !skipped_wait_;
-    if (!skipped_wait_) Wait(now);
+void Loop::WaitForEvents(const Duration* timeout) {
+  if (timeout == nullptr) {
+    core_.poller.Wait(nullptr);
+    return;
   }
-  running_ = false;
-}
-
-// True if no task is ready any more.
-bool Loop::RunReady() {
-  core_.transfers = 0;
-  for (uint32_t resumed = 0; resumed < kTasksPerTurn; ++resumed) {
-    if (core_.transfers >= kTransfersPerTurn) break;
-    Resumable* next = ready_.Pop();
-    if (next == nullptr) return true;
-    next->task()->executor->Resume(next);
-  }
-  return ready_.empty();
-}
-
-// Returns the time, if anybody wants to know it.
-MonotonicTime Loop::FireTimers() {
-  if (!core_.clock.has_timers()) return MonotonicTime();
-  MonotonicTime now = core_.clock.Now();
-  core_.clock.FireDue(now);
-  return now;
-}
-
-void Loop::Wait(MonotonicTime now) {
-  MonotonicTime next = core_.clock.next_time();
-  timespec timeout{};
-  if (ready_.empty() && next > now) timeout = ToTimespec(next - now);
-  bool for_ever = ready_.empty() && next == kInfiniteFuture;
-  core_.poller.Wait(for_ever ? nullptr : &timeout);
-  if (std::exchange(remote_woken_, false)) (void)remote_->RunPosted();
+  const timespec time = ToTimespec(*timeout);
+  core_.poller.Wait(&time);
 }
 
 }  // namespace faultline::epoll

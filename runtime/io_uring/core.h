@@ -2,6 +2,7 @@
 #ifndef FAULTLINE_RUNTIME_IO_URING_CORE_H_
 #define FAULTLINE_RUNTIME_IO_URING_CORE_H_
 
+#include <cstdint>
 #include <memory>
 #include <utility>
 
@@ -26,6 +27,7 @@ struct Core {
   }
 
   kernel::KernelClock clock;
+  uint32_t transfers = 0;  // never many: each takes its turn in the kernel
   const std::unique_ptr<Ring> ring;
   List<kernel::DescriptorWaiter> starved;
 };
