@@ -10,6 +10,7 @@
 #include "runtime/errors.h"
 #include "runtime/frame_pool.h"
 #include "sim/host.h"
+#include "sim/wire.h"
 #include "xxhash.h"
 
 namespace faultline::sim {
@@ -23,6 +24,26 @@ constexpr uint64_t kCopy = 0;
 
 void RecordDrop(World* world, Host* host, size_t size, DatagramDrop why) {
   world->Record(TraceKind::kDatagramDrop, host->id(), size, 0, static_cast<uint8_t>(why));
+}
+
+const char* FateOf(DatagramDrop why) {
+  switch (why) {
+    case DatagramDrop::kLost:
+      return "lost";
+    case DatagramDrop::kPartition:
+      return "lost: partition";
+    case DatagramDrop::kTooLong:
+      return "lost: too long for the link";
+    case DatagramDrop::kQueueFull:
+      return "lost: the queue of the link is full";
+    case DatagramDrop::kHostDown:
+      return "lost: the host is down";
+    case DatagramDrop::kNoSocket:
+      return "lost: nobody listens";
+    case DatagramDrop::kBufferFull:
+      return "lost: the receive buffer is full";
+  }
+  return nullptr;
 }
 
 // What goes to 0.0.0.0 or [::] goes to the host itself.
@@ -83,6 +104,7 @@ class SimDatagramSocket::InFlight final : public Actor, public PathUser {
       socket = to_->ports()->datagrams()->Find(target_);
       why = DatagramDrop::kNoSocket;
     }
+    if (world->wire() != nullptr) Show(world, socket != nullptr ? nullptr : FateOf(why));
     if (socket != nullptr) return socket->OnDatagram(this);
     RecordDrop(world, to_, size_, why);
     Delete();
@@ -106,6 +128,15 @@ class SimDatagramSocket::InFlight final : public Actor, public PathUser {
         hash_(hash),
         number_(number) {}
   ~InFlight() override = default;
+
+  // To the observer of the wire, when it arrives.
+  void Show(World* world, const char* fate) {
+    if (fate == nullptr && corrupted_) fate = "corrupted: one byte changed on the way";
+    if (fate == nullptr && is_copy()) fate = "duplicate";
+    world->wire()->OnUdp(
+        world->wall_now(),
+        {.from = from_, .to = target_, .payload = {payload(), size_}, .fate = fate});
+  }
 
   Host* const to_;
   Path* const path_;
@@ -182,14 +213,18 @@ void SimDatagramSocket::SendOnPath(const SendOp& op, Host* to, Path* path) {
   size_t size = op.capacity();
   if (size + kHeaderBytes > path->link().mtu) {
     world->effects()->Bite(Fault::kMtu);
+    ShowLost(op, path, DatagramDrop::kTooLong);
     return RecordDrop(world, process_->host(), size, DatagramDrop::kTooLong);
   }
   std::optional<MonotonicTime> arrival =
       path->Depart(world->now(), size + kHeaderBytes, &chooser_, Choice::kLatency);
-  if (!arrival.has_value())
+  if (!arrival.has_value()) {
+    ShowLost(op, path, DatagramDrop::kQueueFull);
     return RecordDrop(world, process_->host(), size, DatagramDrop::kQueueFull);
+  }
   if (chooser_.Chance(Choice::kLoss, path->link().loss)) {
     world->effects()->Bite(Fault::kLoss);
+    ShowLost(op, path, DatagramDrop::kLost);
     return RecordDrop(world, process_->host(), size, DatagramDrop::kLost);
   }
   if (chooser_.Chance(Choice::kReorder, path->link().reorder)) {
@@ -214,6 +249,18 @@ void SimDatagramSocket::Launch(const SendOp& op, Host* to, Path* path, Monotonic
     datagram->Corrupt(chooser_.Next(Choice::kCorruptPosition));
   }
   world->events()->Schedule(datagram, arrival);
+}
+
+// To the observer of the wire, when it leaves.
+void SimDatagramSocket::ShowLost(const SendOp& op, Path* path, DatagramDrop why) const {
+  World* world = process_->host()->world();
+  if (world->wire() == nullptr) return;
+  const iovec& buffer = op.buffers().front();
+  world->wire()->OnUdp(world->wall_now(),
+                       {.from = SourceFor(path->plane(), op.to()),
+                        .to = TargetOf(op.to()),
+                        .payload = {static_cast<const std::byte*>(buffer.iov_base), buffer.iov_len},
+                        .fate = FateOf(why)});
 }
 
 Endpoint SimDatagramSocket::SourceFor(Plane plane, const Endpoint& to) const {

@@ -52,6 +52,7 @@ class SimDatagramSocket final : public DatagramSocket {
   void SendOnPath(const SendOp& op, Host* to, Path* path);
   // `number`: its place among the datagrams of the path; 0 for the copy of a duplicated one.
   void Launch(const SendOp& op, Host* to, Path* path, MonotonicTime arrival, uint64_t number);
+  void ShowLost(const SendOp& op, Path* path, DatagramDrop why) const;
   Endpoint SourceFor(Plane plane, const Endpoint& to) const;
   // Takes over `datagram`, which has arrived.
   void OnDatagram(InFlight* datagram);

@@ -103,6 +103,13 @@ class ByteRing {
     Copy(out, size);
     Discard(size);
   }
+  // Copies `size` bytes from the `offset`th on, which are there, into `out`.
+  void Peek(size_t offset, std::byte* out, size_t size) const {
+    const size_t begin = (head_ + offset) & (capacity_ - 1);
+    const size_t first = std::min<size_t>(size, capacity_ - begin);
+    std::memcpy(out, bytes_ + begin, first);
+    std::memcpy(out + first, bytes_, size - first);
+  }
   // Removes the first `size` bytes, which are there.
   void Discard(size_t size) {
     if (size == 0) return;

@@ -8,6 +8,7 @@
 #include "sim/host.h"
 #include "sim/listener.h"
 #include "sim/stream.h"
+#include "sim/wire.h"
 
 namespace faultline::sim {
 namespace {
@@ -75,13 +76,13 @@ void TcpConnection::SendSyn() {
 void TcpConnection::OnHandshakeEvent() {
   switch (handshake_.stage) {
     case Stage::kSyn:
-      if (Passes(path(0))) OnSynArrival();
+      if (Passes(path(0))) ShowHandshake(nullptr), OnSynArrival();
       return;
     case Stage::kSynAck:
-      if (Passes(path(1))) OnSynAckArrival();
+      if (Passes(path(1))) ShowHandshake(nullptr), OnSynAckArrival();
       return;
     case Stage::kRefusal:
-      if (Passes(path(1))) FailConnect(ECONNREFUSED);
+      if (Passes(path(1))) ShowHandshake(nullptr), FailConnect(ECONNREFUSED);
       return;
     case Stage::kWait:
       return OnRetry();
@@ -107,24 +108,27 @@ bool TcpConnection::Passes(Path* path) {
     world_->events()->Schedule(&handshake_, std::max(handshake_.deadline, world_->now()));
     return false;
   }
-  if (!Loses(path)) return true;
+  const char* lost = LossOn(path);
+  if (lost == nullptr) return true;
+  ShowHandshake(lost);
   AwaitRetry();
   return false;
 }
 
-bool TcpConnection::Loses(Path* path) {
+// Why a packet of the handshake does not get through; null if it does.
+const char* TcpConnection::LossOn(Path* path) {
   Chooser* chooser = flows_[0].chooser();
   if (path->passage() == Passage::kDrop) {
     world_->effects()->Bite(path->blocked_by());
-    return true;
+    return "lost: partition";
   }
   if (chooser->Chance(Choice::kLoss, path->link().loss)) {
     world_->effects()->Bite(Fault::kLoss);
-    return true;
+    return "lost";
   }
-  if (!chooser->Chance(Choice::kCorrupt, path->link().corrupt)) return false;
+  if (!chooser->Chance(Choice::kCorrupt, path->link().corrupt)) return nullptr;
   world_->effects()->Bite(Fault::kCorruption);
-  return true;
+  return "lost: corrupted on the way";
 }
 
 // The SYN was lost, or its answer: the client will notice when its time is up.
@@ -387,6 +391,7 @@ void TcpConnection::ResetIfBetween(uint32_t a, uint32_t b, Plane plane) {
   for (int side = 0; side < 2; ++side) {
     if (!ends_[side].alive() || ends_[side].reset) continue;
     if (!ends_[side].gone) world_->effects()->Bite(Fault::kReset);
+    ShowControl(1 - side, kTcpRst, "sent by a middlebox");
     world_->Record(TraceKind::kReset, ends_[side].id, flows_[1 - side].id());
     Kill(side, ECONNRESET);
   }

@@ -112,12 +112,20 @@ class alignas(kCacheLine) TcpFlow final : public Actor {
   void Cut();
   // The sending kernel has lost power: what has not left never will.
   void Silence();
+  // The numbers of a packet of this direction that stands at `offset` (tcp_wire.cc).
+  uint32_t SequenceAt(uint64_t offset) const;
+  // What the receiver of this direction acknowledges now, and the window that it announces.
+  uint32_t Acknowledged() const;
+  uint32_t AnnouncedWindow() const;
+  size_t mss() const { return mss_; }
 
   void Fire() override;
   void Fetch(int depth) const override;
 
  private:
   static constexpr size_t kLargestBuffer = size_t{1} << 30;
+  // Of LossOfFirst: nothing travels, so nothing is shown.
+  static constexpr const char* kNoPacket = "";
   enum Flag : uint8_t {
     kHandshakeAck = 1,
     kFin = 2,
@@ -172,8 +180,10 @@ class alignas(kCacheLine) TcpFlow final : public Actor {
   void Push(uint32_t bytes, uint8_t flags);
   void ScheduleFirst();
   void HoldFirst();
-  bool LosesFirst(Passage passage);
+  const char* LossOfFirst(Passage passage);
   void OnLost();
+  void Show(const Segment& segment, uint64_t offset, const char* fate) const;
+  void ShowAcknowledgement(const char* fate) const;
   bool Exhausted(const Segment& segment) const;
   void GiveUpFirst();
   void Deliver(const Segment& segment, uint64_t offset);
@@ -358,11 +368,15 @@ class alignas(kCacheLine) TcpConnection : public internal::Pooled {
   };
 
   void OnHandshakeEvent();
+  // Shows what `side` sends of the handshake, or its RST, to the observer of the wire
+  // (tcp_wire.cc).
+  void ShowControl(int side, uint8_t flags, const char* fate) const;
   // What `side` sends goes this way.
   Path* path(int side) const { return flows_[side].forward(); }
   Path* HandshakePath() const { return path(handshake_.stage == Stage::kSyn ? 0 : 1); }
   bool Passes(Path* path);
-  bool Loses(Path* path);
+  const char* LossOn(Path* path);
+  void ShowHandshake(const char* fate) const;
   void OnSynArrival();
   void OnBacklogFull(bool healthy_has_room);
   void OnSynAckArrival();

@@ -218,7 +218,10 @@ void TcpFlow::Fire() {
   if (direct_) return connection_->OnData(1 - sender_);
   const Passage passage = plain_forward_ != nullptr ? Passage::kOpen : forward_->passage();
   if (passage == Passage::kHold && !(wire_.front().flags & kLastWait)) return HoldFirst();
-  if (LosesFirst(passage)) return OnLost();
+  if (const char* lost = LossOfFirst(passage)) {
+    if (connection_->world()->wire() != nullptr) Show(wire_.front(), delivered_, lost);
+    return OnLost();
+  }
   Segment segment = wire_.front();
   wire_.pop_front();
   if (segment.retries > 0) first_loss_ = kInfiniteFuture;
@@ -226,6 +229,9 @@ void TcpFlow::Fire() {
   const uint64_t offset = delivered_;
   const bool twice = (segment.bytes > 0 || (segment.flags & kFin) != 0) &&
                      chooser_.Chance(Choice::kDuplicate, link().duplicate);
+  const bool shown = connection_->world()->wire() != nullptr;
+  if (shown) Show(segment, offset, nullptr);
+  if (shown && twice) Show(segment, offset, "duplicate");
   Deliver(segment, offset);
   if (twice) Deliver(segment, offset);
 }
@@ -242,29 +248,32 @@ void TcpFlow::HoldFirst() {
   world->events()->Schedule(this, now() + world->config().tcp.user_timeout);
 }
 
-bool TcpFlow::LosesFirst(Passage passage) {
+// Why the first segment does not arrive; null if it does.
+const char* TcpFlow::LossOfFirst(Passage passage) {
   FaultEffects* effects = connection_->world()->effects();
   const LinkConfig& link = this->link();
   Segment& first = wire_.front();
-  if (first.flags & kLastWait) return true;
+  if (first.flags & kLastWait) return kNoPacket;
   if (passage == Passage::kDrop) {
     effects->Bite(forward_->blocked_by());
-    return true;
+    return "lost: partition";
   }
   if (first.flags & kFellOff) {
     first.flags &= static_cast<uint8_t>(~kFellOff);
-    return true;
+    return "lost: the queue of the link is full";
   }
-  if (!ReceiverHostUp() || (first.retries > 0 && !LeftBeforeCrash())) return true;
+  if (!ReceiverHostUp()) return "lost: the host is down";
+  if (first.retries > 0 && !LeftBeforeCrash()) return kNoPacket;
   if (chooser_.Chance(Choice::kLoss, link.loss)) {
     effects->Bite(Fault::kLoss);
-    return true;
+    return "lost";
   }
   if (chooser_.Chance(Choice::kCorrupt, link.corrupt)) {
     effects->Bite(Fault::kCorruption);
-    return true;
+    return "lost: corrupted on the way";
   }
-  return (first.flags & kHandshakeAck) != 0 && connection_->DropsHandshakeAck();
+  const bool dropped = (first.flags & kHandshakeAck) != 0 && connection_->DropsHandshakeAck();
+  return dropped ? "lost: the backlog is full" : nullptr;
 }
 
 void TcpFlow::OnLost() {
@@ -388,6 +397,9 @@ void TcpFlow::Read(std::span<const iovec> buffers, size_t size) {
 void TcpFlow::Acknowledge() {
   advertised_ = std::max(advertised_, read_ + receive_buffer_);
   if (direct_) return AcknowledgeDirectly();
+  if (connection_->world()->wire() != nullptr) {
+    ShowAcknowledgement(back_->passage() == Passage::kOpen ? nullptr : "lost: partition");
+  }
   MonotonicTime arrival;
   if (plain_back_ != nullptr) {
     arrival = now() + plain_back_->latency.Sample(&chooser_, Choice::kAckLatency);

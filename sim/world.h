@@ -47,6 +47,7 @@ namespace faultline::sim {
 
 class Host;
 class TcpConnection;
+class WireObserver;
 
 enum class VerdictKind : uint8_t { kPassed, kInvariant, kDeadlock, kLivelock, kBound };
 
@@ -135,6 +136,9 @@ class World {
   FaultLayers* fault_layers() { return &fault_layers_; }
   Trace* trace() { return &trace_; }
   ReadyQueue* ready() { return &ready_; }
+  // Not owned; null for none.
+  void SetWire(WireObserver* wire) { wire_ = wire; }
+  WireObserver* wire() const { return wire_; }
 
   void Record(TraceKind kind, uint32_t host, uint64_t a = 0, uint64_t b = 0, uint8_t detail = 0) {
     trace_.Add({now_.time_since_epoch().count(), host, kind, detail, 0, a, b});
@@ -180,6 +184,7 @@ class World {
   // Whom the last hint of each depth was for: compared, never looked at.
   std::array<const Actor*, Actor::kFetchDepth + 1> hinted_{};
   MonotonicTime now_;
+  WireObserver* wire_ = nullptr;
   bool stopping_ = false;
   absl::Status invariant_;
   uint64_t turns_this_instant_ = 0;

@@ -53,6 +53,7 @@ void AddLedgerChoices(uint32_t replicas, harness::ScenarioInfo* info) {
 LedgerRun::LedgerRun(const LedgerShape& shape, const harness::RunOptions& options,
                      const harness::RunHooks& hooks)
     : shape_(shape),
+      key_log_(hooks.wire),
       transport_(*any::ParseScheme(options.transport)),
       findings_([this](const absl::Status& first) { world()->Fail(first); }),
       checkers_(
@@ -206,7 +207,7 @@ absl::StatusOr<std::unique_ptr<any::Security>> LedgerRun::SecurityOf(const Runti
     if (!made.ok()) return made.status();
     own = *std::move(made);
   }
-  return any::Security::Create(runtime, {.identity = *own});
+  return any::Security::Create(runtime, {.identity = *own, .key_log = key_log_.OrNull()});
 }
 
 // Clients are given the primary's certificate once there is one.
@@ -215,6 +216,7 @@ Task<std::unique_ptr<any::Security>> LedgerRun::ClientSecurity(Runtime runtime) 
     if (!(co_await runtime.clock->SleepFor(1ms)).ok()) break;
   }
   any::SecurityOptions options;
+  options.key_log = key_log_.OrNull();
   if (identities_[0].has_value()) options.roots_pem = identities_[0]->certificate_chain_pem;
   absl::StatusOr<std::unique_ptr<any::Security>> security =
       any::Security::Create(runtime, std::move(options));

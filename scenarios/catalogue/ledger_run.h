@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "runtime/runtime.h"
@@ -24,6 +25,7 @@
 #include "scenarios/ledger/any.h"
 #include "scenarios/ledger/checkers/checkers.h"
 #include "sim/host.h"
+#include "sim/wire.h"
 #include "transports/any/url.h"
 #include "transports/message/bugs.h"
 
@@ -87,7 +89,19 @@ class LedgerRun {
   Task<void> ReplicaMain(Runtime runtime, ledger::ReplicaId id);
   Task<void> ClientMain(Runtime runtime, uint32_t index);
 
+  // Tells the observer of the wire what decrypts the packets.
+  class KeyLog final : public tls::KeyLog {
+   public:
+    explicit KeyLog(sim::WireObserver* wire) : wire_(wire) {}
+    void OnLine(std::string_view line) override { wire_->OnSecret(line); }
+    tls::KeyLog* OrNull() { return wire_ == nullptr ? nullptr : this; }
+
+   private:
+    sim::WireObserver* const wire_;
+  };
+
   const LedgerShape shape_;
+  KeyLog key_log_;
   const any::Scheme transport_;  // of the clients' plane
   ledger::LedgerBugs ledger_bugs_;
   message::TransportBugs transport_bugs_;

@@ -24,6 +24,7 @@
 #include "scenarios/harness/report.h"
 #include "sim/choices.h"
 #include "sim/trace.h"
+#include "sim/wire.h"
 
 namespace faultline::harness {
 
@@ -59,6 +60,8 @@ inline RunOptions DefaultOptions(const ScenarioInfo& info, uint64_t seed) {
 // none.
 struct RunHooks {
   sim::TraceSink* sink = nullptr;
+  // Packets, and the secrets of those scenarios that have some.
+  sim::WireObserver* wire = nullptr;
   sim::Tape* record_on = nullptr;
   const sim::Tape* replay_from = nullptr;
 };

@@ -26,6 +26,7 @@ Stage::Stage(const RunOptions& options, const RunHooks& hooks, sim::WorldConfig 
       world_(Configured(std::move(config), options, hooks)),
       chooser_(world_.choices(), sim::ChooserId({kScenarioTag})) {
   world_.trace()->SetSink(hooks.sink);
+  world_.SetWire(hooks.wire);
 }
 
 void Stage::AddFault(const sim::PlannedFault& fault) {

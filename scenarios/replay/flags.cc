@@ -38,6 +38,7 @@ run, to the byte, whenever and wherever they are given.
   replay --scenario=ledger --seed=7 --verify       the same run three times, compared
   replay --scenario=ledger --seeds=1..1000         a campaign, on all cores
   replay --scenario=ledger --seed=7 --trace=-      everything that happened, as text
+  replay --scenario=ledger --seed=7 --pcap=FILE    its packets, for Wireshark
 
 Exit codes: 0 passed; 1 a run failed, differed or crashed, or a configured family of faults had no
 effect in a whole campaign; 2 the command line is wrong.
@@ -200,6 +201,11 @@ void CommandLine::AddFileFlags() {
                .value = "FILE",
                .help = "writes every event of the run as text, a line each",
                .set = Text(&flags_.trace_text)});
+  parser_.Add({.name = "pcap",
+               .value = "FILE",
+               .help = "writes every packet of the run, with the faults that befell it as comments "
+                       "and the secrets that decrypt it: pcapng, for tshark and Wireshark",
+               .set = Text(&flags_.pcap)});
   parser_.Add({.name = "show-trace",
                .value = "FILE",
                .help = "prints a binary trace as text",
@@ -297,7 +303,7 @@ absl::Status CommandLine::ChooseTransport() {
   if (known.empty()) return OnlyFor(false, "transport", "scenarios that have a choice");
   flags_.all_transports = chosen == "all";
   if (chosen.empty() || flags_.all_transports) chosen = known.front();
-  for (const char* file : {"trace", "trace-text", "tape", "from-tape"}) {
+  for (const char* file : {"trace", "trace-text", "pcap", "tape", "from-tape"}) {
     absl::Status one = OnlyFor(!flags_.all_transports, file, "one transport");
     if (!one.ok()) return one;
   }
@@ -321,13 +327,14 @@ absl::Status CommandLine::CheckBugs() {
 }
 
 absl::Status CommandLine::CheckFiles() {
-  for (std::string_view flag : {"trace", "trace-text", "tape"}) {
+  for (std::string_view flag : {"trace", "trace-text", "pcap", "tape"}) {
     absl::Status allowed =
         OnlyFor(flags_.mode == Mode::kRun, flag, "one run: give --seed=N, without --verify");
     if (!allowed.ok()) return allowed;
   }
-  if (flags_.tape == "-" || flags_.from_tape == "-") {
-    return absl::InvalidArgumentError("a tape is a file; '-' is only for --trace and --trace-text");
+  if (flags_.tape == "-" || flags_.from_tape == "-" || flags_.pcap == "-") {
+    return absl::InvalidArgumentError(
+        "a tape or a capture is a file; '-' is only for --trace and --trace-text");
   }
   return absl::OkStatus();
 }

@@ -38,6 +38,7 @@ struct ReplayFlags {
   // Files, as given. "-" is standard output, where that is allowed.
   std::string trace;
   std::string trace_text;
+  std::string pcap;
   std::string tape;
   std::string from_tape;
   std::string show_trace;

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "scenarios/replay/campaign.h"
+#include "scenarios/replay/capture_file.h"
 #include "scenarios/replay/failure_note.h"
 #include "scenarios/replay/files.h"
 #include "scenarios/replay/flags.h"
@@ -54,6 +55,7 @@ class RunFiles {
     absl::Status status =
         OpenTrace(flags.trace, flags.trace == "-" ? TraceForm::kText : TraceForm::kBinary);
     if (status.ok()) status = OpenTrace(flags.trace_text, TraceForm::kText);
+    if (status.ok()) status = OpenCapture(flags.pcap);
     if (status.ok()) status = LoadTape(flags.from_tape);
     tape_path_ = flags.tape.empty() ? "" : UserPath(flags.tape);
     if (status.ok() && !tape_path_.empty()) status = WriteWholeFile(tape_path_, "");
@@ -62,6 +64,7 @@ class RunFiles {
 
   harness::RunHooks hooks() {
     return {.sink = tee_.empty() ? nullptr : &tee_,
+            .wire = capture_ == nullptr ? nullptr : capture_->capture(),
             .record_on = tape_path_.empty() ? nullptr : &recorded_,
             .replay_from = replaying_ ? &replayed_ : nullptr};
   }
@@ -69,6 +72,9 @@ class RunFiles {
   absl::Status Finish() {
     for (const auto& writer : writers_) {
       if (absl::Status finished = writer->Finish(); !finished.ok()) return finished;
+    }
+    if (capture_ != nullptr) {
+      if (absl::Status finished = capture_->Finish(); !finished.ok()) return finished;
     }
     if (tape_path_.empty()) return absl::OkStatus();
     return WriteWholeFile(tape_path_, recorded_.Serialize());
@@ -81,6 +87,15 @@ class RunFiles {
     if (!writer.ok()) return writer.status();
     tee_.Add(writer->get());
     writers_.push_back(*std::move(writer));
+    return absl::OkStatus();
+  }
+
+  absl::Status OpenCapture(const std::string& path) {
+    if (path.empty()) return absl::OkStatus();
+    auto capture = CaptureFile::Open(UserPath(path));
+    if (!capture.ok()) return capture.status();
+    capture_ = *std::move(capture);
+    tee_.Add(capture_->capture());
     return absl::OkStatus();
   }
 
@@ -97,6 +112,7 @@ class RunFiles {
 
   std::vector<std::unique_ptr<TraceWriter>> writers_;
   TeeSink tee_;
+  std::unique_ptr<CaptureFile> capture_;
   std::string tape_path_;
   sim::Tape recorded_;
   sim::Tape replayed_;

@@ -1,5 +1,6 @@
 #include "transports/any/security.h"
 
+#include <string_view>
 #include <utility>
 
 #include "transports/tls/stream.h"
@@ -47,15 +48,18 @@ absl::StatusOr<std::unique_ptr<Security>> Security::Create(const Runtime& runtim
   std::unique_ptr<Security> security(new Security(std::move(options)));
   const SecurityOptions& wanted = security->options_;
   if (!wanted.identity.certificate_chain_pem.empty()) {
-    auto server = tls::ServerContext::Create(environment, {.identities = {wanted.identity}});
+    auto server = tls::ServerContext::Create(
+        environment, {.identities = {wanted.identity}, .common = {.key_log = wanted.key_log}});
     if (!server.ok()) return server.status();
     security->server_ = *std::move(server);
     security->server_layer_ =
         std::make_unique<ServerLayer>(security->server_.get(), runtime.buffers);
   }
   if (!wanted.roots_pem.empty() || wanted.trust_everybody) {
-    auto client = tls::ClientContext::Create(
-        environment, {.roots_pem = wanted.roots_pem, .trust_everybody = wanted.trust_everybody});
+    auto client =
+        tls::ClientContext::Create(environment, {.roots_pem = wanted.roots_pem,
+                                                 .trust_everybody = wanted.trust_everybody,
+                                                 .common = {.key_log = wanted.key_log}});
     if (!client.ok()) return client.status();
     security->client_ = *std::move(client);
     security->client_layer_ =
@@ -65,12 +69,15 @@ absl::StatusOr<std::unique_ptr<Security>> Security::Create(const Runtime& runtim
 }
 
 quic::TlsOptions Security::ForQuic() const {
-  quic::TlsOptions tls;
-  tls.certificate_chain_pem = options_.identity.certificate_chain_pem;
-  tls.private_key_pem = options_.identity.private_key_pem;
-  tls.trust_anchors_pem = options_.roots_pem;
-  tls.verify_server = !options_.trust_everybody;
-  return tls;
+  quic::TlsOptions quic;
+  quic.certificate_chain_pem = options_.identity.certificate_chain_pem;
+  quic.private_key_pem = options_.identity.private_key_pem;
+  quic.trust_anchors_pem = options_.roots_pem;
+  quic.verify_server = !options_.trust_everybody;
+  if (tls::KeyLog* log = options_.key_log; log != nullptr) {
+    quic.key_log = [log](std::string_view line) { log->OnLine(line); };
+  }
+  return quic;
 }
 
 Task<void> Security::Drain() {

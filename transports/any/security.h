@@ -29,6 +29,9 @@ struct SecurityOptions {
   // Of who connects: PEM. Neither of the two: it does not connect with TLS.
   std::string roots_pem{};
   bool trust_everybody = false;  // for development: anybody can be in the middle
+  // Gets the secrets of every connection: whoever has them reads the traffic. Not owned; outlives
+  // the security.
+  tls::KeyLog* key_log = nullptr;
 };
 
 // Outlives the listeners, connectors and connections that are made with it.
