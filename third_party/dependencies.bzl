@@ -6,7 +6,7 @@ upstream's, so that `@com_google_absl//absl/status` means what it means everywhe
 """
 
 load("//third_party:debian_source.bzl", "debian_headers", "debian_source", "debian_source_index")
-load("//third_party/boringssl:replacements.bzl", "BORINGSSL_REPLACEMENTS")
+load("//third_party/boringssl:replacements.bzl", "BORINGSSL_REPLACEMENTS", "NGTCP2_REPLACEMENTS")
 load("//third_party:toolchain_repositories.bzl", "toolchain_repositories")
 
 def faultline_dependencies():
@@ -53,6 +53,7 @@ def faultline_dependencies():
         package = "ngtcp2",
         upstream_version = "0.12.",
         build_file = "//third_party/build_files:ngtcp2.BUILD",
+        replacements = NGTCP2_REPLACEMENTS,
     )
 
     debian_source(

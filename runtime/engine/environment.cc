@@ -10,6 +10,7 @@
 
 #include "runtime/check.h"
 #include "runtime/engine/calls.h"
+#include "runtime/engine/record_ciphers.h"
 #include "runtime/errors.h"
 
 namespace faultline::engine {
@@ -17,6 +18,7 @@ namespace {
 
 constinit thread_local const Entered* current = nullptr;
 constinit thread_local int kernel_refusals = 0;
+constinit thread_local RecordCiphers::Choose choose_record_cipher = nullptr;
 
 void RequireKernelAllowed() {
   FAULTLINE_CHECK(kernel_refusals == 0)
@@ -62,6 +64,12 @@ Entered::~Entered() {
 KernelRefused::KernelRefused() { ++kernel_refusals; }
 KernelRefused::~KernelRefused() { --kernel_refusals; }
 
+RecordCiphers::RecordCiphers(Choose choose) {
+  FAULTLINE_CHECK(choose_record_cipher == nullptr) << "the ciphers are replaced already";
+  choose_record_cipher = choose;
+}
+RecordCiphers::~RecordCiphers() { choose_record_cipher = nullptr; }
+
 }  // namespace faultline::engine
 
 void faultline_engine_random(void* bytes, size_t size) {
@@ -76,4 +84,9 @@ int64_t faultline_engine_wall_seconds() {
   if (environment == nullptr) return faultline::engine::KernelSeconds();
   faultline::Duration since_1970 = environment->clock->WallNow().time_since_epoch();
   return std::chrono::floor<std::chrono::seconds>(since_1970).count();
+}
+
+const void* faultline_engine_record_cipher(const void* cipher) {
+  auto* choose = faultline::engine::choose_record_cipher;
+  return choose == nullptr ? cipher : choose(cipher);
 }

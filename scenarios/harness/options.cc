@@ -24,6 +24,11 @@ constexpr Named<sim::Scheduling> kSchedulings[] = {
     {"pct", sim::Scheduling::kPct},
 };
 
+constexpr Named<Profile> kProfiles[] = {
+    {"full", Profile::kFull},
+    {"fast", Profile::kFast},
+};
+
 std::string Flag(std::string_view name, std::string_view value) {
   return absl::StrCat("--", absl::string_view(name.data(), name.size()), "=",
                       absl::string_view(value.data(), value.size()));
@@ -34,6 +39,7 @@ std::string Flag(std::string_view name, std::string_view value) {
 std::span<const Named<sim::FaultLevel>> FaultLevels() { return kFaultLevels; }
 std::span<const Named<Aim>> Aims() { return kAims; }
 std::span<const Named<sim::Scheduling>> Schedulings() { return kSchedulings; }
+std::span<const Named<Profile>> Profiles() { return kProfiles; }
 
 std::vector<std::string> FlagsOf(std::string_view scenario, const RunOptions& options) {
   std::vector<std::string> flags = {
@@ -47,6 +53,9 @@ std::vector<std::string> FlagsOf(std::string_view scenario, const RunOptions& op
     flags.push_back(absl::StrCat("--pct-depth=", options.pct_depth));
   }
   if (!options.transport.empty()) flags.push_back(Flag("transport", options.transport));
+  if (options.profile != Profile::kFull) {
+    flags.push_back(Flag("profile", NameOf(Profiles(), options.profile)));
+  }
   for (const std::string& bug : options.bugs) flags.push_back(Flag("bug", bug));
   return flags;
 }

@@ -20,6 +20,12 @@ namespace faultline::harness {
 // What drawn faults are aimed at.
 enum class Aim : uint8_t { kBoth, kReplica, kClient };
 
+// With what records of TLS and packets of QUIC are protected.
+enum class Profile : uint8_t {
+  kFull,  // the ciphers that production uses
+  kFast,  // checksums of the same length (third_party/boringssl/same_length.h): for long hunts
+};
+
 struct RunOptions {
   uint64_t seed = 0;
   sim::FaultLevel faults = sim::FaultLevel::kNone;
@@ -27,6 +33,7 @@ struct RunOptions {
   sim::Scheduling scheduling = sim::Scheduling::kFifo;
   uint32_t pct_depth = 3;  // at least 1; only for Scheduling::kPct
   std::string transport;   // one of the scenario's
+  Profile profile = Profile::kFull;
   std::vector<std::string> bugs;
 
   friend bool operator==(const RunOptions&, const RunOptions&) = default;
@@ -41,6 +48,7 @@ struct Named {
 std::span<const Named<sim::FaultLevel>> FaultLevels();
 std::span<const Named<Aim>> Aims();
 std::span<const Named<sim::Scheduling>> Schedulings();
+std::span<const Named<Profile>> Profiles();
 
 // The name of `value` in `names`, where it stands.
 template <typename T>

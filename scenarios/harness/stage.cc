@@ -2,7 +2,9 @@
 
 #include <utility>
 
+#include "runtime/engine/record_ciphers.h"
 #include "sim/host.h"
+#include "third_party/boringssl/same_length.h"
 
 namespace faultline::harness {
 namespace {
@@ -42,6 +44,12 @@ void Stage::DrawFaults(sim::FaultPlanConfig config) {
   if (options_.plane == Aim::kReplica) config.client_plane = false;
   const sim::FaultPlan drawn = sim::DrawFaultPlan(world_.choices(), config);
   for (const sim::PlannedFault& fault : drawn.faults()) AddFault(fault);
+}
+
+sim::Verdict Stage::Run(const sim::RunLimits& limits) {
+  const engine::RecordCiphers ciphers(
+      options_.profile == Profile::kFast ? &faultline_same_length_cipher : nullptr);
+  return world_.Run(limits);
 }
 
 RunReport Stage::Report(const sim::Verdict& verdict) {

@@ -48,7 +48,7 @@ class Stage {
   void Count(std::string what, uint64_t count) { figures_.push_back({std::move(what), count}); }
 
   // Runs the world, for the first time or on.
-  sim::Verdict Run(const sim::RunLimits& limits) { return world_.Run(limits); }
+  sim::Verdict Run(const sim::RunLimits& limits);
   // The report of a run that ended in `verdict`.
   RunReport Report(const sim::Verdict& verdict);
 

@@ -159,6 +159,12 @@ void CommandLine::AddRunFlags() {
                .help = "what the scenario's programs speak; the scenario's first by default; all: "
                        "each, one after the other",
                .set = Text(&flags_.options.transport)});
+  parser_.Add({.name = "profile",
+               .value = "full|fast",
+               .help =
+                   "with what TLS and QUIC protect records: as in production, by default; fast: "
+                   "by checksums of the same length, for long hunts",
+               .set = Enumerated(harness::Profiles(), &flags_.options.profile)});
   parser_.Add({.name = "bug",
                .value = "NAME",
                .help = "runs the scenario's programs with a planted bug; may be repeated",
@@ -332,6 +338,8 @@ absl::Status CommandLine::CheckFiles() {
         OnlyFor(flags_.mode == Mode::kRun, flag, "one run: give --seed=N, without --verify");
     if (!allowed.ok()) return allowed;
   }
+  const bool full = flags_.options.profile == harness::Profile::kFull;
+  if (absl::Status allowed = OnlyFor(full, "pcap", "--profile=full"); !allowed.ok()) return allowed;
   if (flags_.tape == "-" || flags_.from_tape == "-" || flags_.pcap == "-") {
     return absl::InvalidArgumentError(
         "a tape or a capture is a file; '-' is only for --trace and --trace-text");

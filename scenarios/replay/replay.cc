@@ -127,6 +127,12 @@ std::vector<std::string> FlagsOfRun(const ReplayFlags& flags, uint64_t seed) {
   return words;
 }
 
+std::string ProfileText(const harness::RunOptions& options) {
+  if (options.profile == harness::Profile::kFull) return "";
+  return absl::StrCat("  profile ", std::string(NameOf(harness::Profiles(), options.profile)),
+                      ": records of TLS and packets of QUIC carry checksums, not ciphers\n");
+}
+
 std::string TapeText(const harness::RunReport& report, bool replaying) {
   if (!replaying) return "";
   return absl::StrCat("  tape    gave ", Grouped(report.draws - report.draws_off_tape), " of ",
@@ -143,6 +149,7 @@ int RunOne(const ReplayFlags& flags) {
   const Duration wall = WallClock::now() - began;
   absl::Status finished = files.Finish();
   Print(RunSummary(flags.scenario->info().name, flags.options.seed, report, wall));
+  Print(ProfileText(flags.options));
   Print(TapeText(report, !flags.from_tape.empty()));
   if (flags.verbose) Print(RunDetails(report));
   if (!report.verdict.passed()) Print(FailureText(report, command));
@@ -163,6 +170,7 @@ int RunVerify(const ReplayFlags& flags) {
   const harness::RunReport& report = verified->report;
   Print(RunSummary(flags.scenario->info().name, flags.options.seed, report,
                    (WallClock::now() - began) / 3));
+  Print(ProfileText(flags.options));
   Print(VerificationText(*verified));
   if (!report.verdict.passed()) Print(FailureText(report, command));
   return report.verdict.passed() && verified->differing_run == 0 ? kExitPassed : kExitFailed;
@@ -248,6 +256,7 @@ int RunMany(const ReplayFlags& flags) {
   absl::StatusOr<CampaignOutcome> outcome = RunCampaign(config, &progress);
   if (!outcome.ok()) return Failed(outcome.status());
   Print(CampaignSummary(*outcome, config.jobs));
+  Print(ProfileText(flags.options));
   Print(CampaignFailures(*outcome));
   return outcome->totals.ok() && outcome->cut_short.empty() ? kExitPassed : kExitFailed;
 }
