@@ -31,11 +31,6 @@ bool IsWebSocket(any::Scheme scheme) {
   return scheme == any::Scheme::kWebSocket || scheme == any::Scheme::kSecureWebSocket;
 }
 
-bool NeedsCertificates(any::Scheme scheme) {
-  return scheme == any::Scheme::kTls || scheme == any::Scheme::kSecureWebSocket ||
-         scheme == any::Scheme::kQuic;
-}
-
 }  // namespace
 
 void AddLedgerChoices(uint32_t replicas, harness::ScenarioInfo* info) {
@@ -212,7 +207,7 @@ absl::StatusOr<std::unique_ptr<any::Security>> LedgerRun::SecurityOf(const Runti
 
 // Clients are given the primary's certificate once there is one.
 Task<std::unique_ptr<any::Security>> LedgerRun::ClientSecurity(Runtime runtime) {
-  while (NeedsCertificates(transport_) && !identities_[0].has_value()) {
+  while (any::UsesTls(transport_) && !identities_[0].has_value()) {
     if (!(co_await runtime.clock->SleepFor(1ms)).ok()) break;
   }
   any::SecurityOptions options;
@@ -232,7 +227,7 @@ Task<void> LedgerRun::ReplicaMain(Runtime runtime, ledger::ReplicaId id) {
     config.peers.push_back(world()->host(i)->Address(sim::Plane::kReplica, kReplicaPort));
   }
   std::unique_ptr<any::Security> security;
-  if (NeedsCertificates(transport_)) {
+  if (any::UsesTls(transport_)) {
     absl::StatusOr<std::unique_ptr<any::Security>> made = SecurityOf(runtime, id);
     FAULTLINE_CHECK(made.ok()) << made.status();
     security = *std::move(made);

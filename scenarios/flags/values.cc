@@ -2,6 +2,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -32,6 +33,18 @@ FlagSetter Addresses(std::vector<Endpoint>* target) {
       endpoints.push_back(*std::move(parsed));
     }
     *target = std::move(endpoints);
+    return absl::OkStatus();
+  };
+}
+
+FlagSetter Names(std::vector<std::string>* target) {
+  return [target](std::string_view value) {
+    std::vector<std::string> names =
+        absl::StrSplit(absl::string_view(value.data(), value.size()), ',');
+    for (const std::string& name : names) {
+      if (name.empty()) return absl::InvalidArgumentError("a name is missing");
+    }
+    *target = std::move(names);
     return absl::OkStatus();
   };
 }

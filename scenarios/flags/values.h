@@ -6,6 +6,7 @@
 #ifndef FAULTLINE_SCENARIOS_FLAGS_VALUES_H_
 #define FAULTLINE_SCENARIOS_FLAGS_VALUES_H_
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -21,6 +22,9 @@ namespace faultline::flags {
 FlagSetter Address(Endpoint* target);
 // Several, separated by commas.
 FlagSetter Addresses(std::vector<Endpoint>* target);
+
+// Names, separated by commas; none of them empty.
+FlagSetter Names(std::vector<std::string>* target);
 
 // "5s", "250ms", "1m30s", "1.5h" in [min, max].
 FlagSetter TimeSpan(Duration* target, Duration min, Duration max);

@@ -61,24 +61,19 @@ class ConnectionCounter final : public ledger::ConnectionObserver {
 
 class LoadRun {
  public:
-  LoadRun(const LoadFlags& flags, const Runtime& runtime, std::ostream* progress)
+  LoadRun(const LoadFlags& flags, any::Security* security, const Runtime& runtime,
+          std::ostream* progress)
       : flags_(flags),
         runtime_(runtime),
         progress_(progress),
         checker_(&findings_),
         connections_(flags.check ? &checker_ : nullptr, runtime.clock, progress),
-        meter_(flags.timeout) {}
+        meter_(flags.timeout) {
+    options_.security = security;
+  }
 
   Task<Summary> Run() {
     started_ = window_began_ = clock()->Now();
-    absl::StatusOr<std::unique_ptr<any::Security>> security =
-        scenarios::OpenClientSecurity(runtime_, flags_.trust);
-    if (!security.ok()) {
-      findings_.Add("served", security.status().ToString());
-      TakeFindings();
-      co_return std::move(summary_);
-    }
-    options_.security = security->get();
     StopSource reporter;
     Scope reporting(co_await ThisTask());
     reporting.Spawn(WithStop(&reporter, ReportEachSecond()));
@@ -204,8 +199,9 @@ class LoadRun {
 
 }  // namespace
 
-Task<Summary> RunLoad(LoadFlags flags, Runtime runtime, std::ostream* progress) {
-  LoadRun run(flags, runtime, progress);
+Task<Summary> RunLoad(LoadFlags flags, any::Security* security, Runtime runtime,
+                      std::ostream* progress) {
+  LoadRun run(flags, security, runtime, progress);
   co_return co_await run.Run();
 }
 

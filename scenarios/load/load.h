@@ -8,6 +8,7 @@
 #include "runtime/task.h"
 #include "scenarios/load/load_flags.h"
 #include "scenarios/load/report.h"
+#include "transports/any/security.h"
 
 namespace faultline::load {
 
@@ -15,7 +16,8 @@ namespace faultline::load {
 // unanswered, at most `flags.timeout`, and verifies. Lines of progress, unless `flags.quiet`, and
 // the reasons why a replica cannot be reached go to `progress` unless it is null. `runtime`'s parts
 // and `progress` outlive the task.
-Task<Summary> RunLoad(LoadFlags flags, Runtime runtime, std::ostream* progress);
+Task<Summary> RunLoad(LoadFlags flags, any::Security* security, Runtime runtime,
+                      std::ostream* progress);
 
 }  // namespace faultline::load
 

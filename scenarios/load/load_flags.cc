@@ -183,6 +183,7 @@ absl::StatusOr<LoadFlags> CommandLine::Parse(std::span<const std::string> argume
     return absl::InvalidArgumentError(
         absl::StrCat("--connect: a cluster has at most ", int{ledger::kMaxReplicas}, " replicas"));
   }
+  if (absl::Status valid = scenarios::Validate(flags.trust, flags.by); !valid.ok()) return valid;
   if (parser.given("verify-timeout") && !flags.verify) {
     return absl::InvalidArgumentError("--verify-timeout is for --verify");
   }

@@ -92,6 +92,19 @@ TEST(LoadFlags, WhatIsWrongIsSaid) {
   EXPECT_THAT(Refusal({"--connect=unix:a", "--connet=unix:a"}), HasSubstr("--connect?"));
 }
 
+TEST(LoadFlags, WhomToTrustIsForUrlsWithTls) {
+  const char kTls[] = "--connect=quic://127.0.0.1:1";
+  EXPECT_THAT(Refusal({kTls}), HasSubstr("quic://127.0.0.1:1 needs --tls-trust, or"));
+  EXPECT_THAT(Refusal({kTls, "--tls-trust=a", "--tls-trust-everybody"}),
+              HasSubstr("exclude each other"));
+  EXPECT_THAT(Refusal({kTls, "--tls-trust="}), HasSubstr("--tls-trust: the value is empty"));
+  EXPECT_THAT(Refusal({"--connect=unix:a", "--tls-trust=a"}), HasSubstr("not for unix://a"));
+  EXPECT_THAT(Refusal({"--connect=ws://127.0.0.1:1", "--tls-trust-everybody"}),
+              HasSubstr("not for ws://127.0.0.1:1"));
+  EXPECT_TRUE(Parse({kTls, "--tls-trust=a"}).ok());
+  EXPECT_TRUE(Parse({kTls, "--tls-trust-everybody"}).ok());
+}
+
 TEST(LoadFlags, WhatDoesNotFitTogetherIsSaid) {
   EXPECT_THAT(Refusal({"--connect=unix:a", "--verify", "--unchecked"}), HasSubstr("--unchecked"));
   EXPECT_THAT(Refusal({"--connect=unix:a", "--verify-timeout=3s"}), HasSubstr("for --verify"));

@@ -61,7 +61,7 @@ class LoadTest : public ::testing::Test {
   }
 
   Task<void> LoadMain(Runtime runtime) {
-    summary_ = co_await RunLoad(flags_, runtime, &progress_);
+    summary_ = co_await RunLoad(flags_, nullptr, runtime, &progress_);
     world_.Stop();
   }
 

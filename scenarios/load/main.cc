@@ -1,6 +1,7 @@
 // load: clients of the ledger on real sockets. `load --help` says more.
 
 #include <iostream>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "scenarios/load/load.h"
 #include "scenarios/load/load_flags.h"
 #include "scenarios/load/report.h"
+#include "scenarios/security/certificate_files.h"
 
 namespace faultline::load {
 namespace {
@@ -18,39 +20,41 @@ namespace {
 constexpr int kFailed = 1;
 constexpr int kBadCommandLine = 2;
 
-Task<void> RunInto(Summary* summary, LoadFlags flags, Runtime runtime) {
-  *summary = co_await RunLoad(std::move(flags), runtime, &std::cerr);
+int Complain(const absl::Status& status, int exit_code) {
+  std::cerr << "load: " << status.message() << "\n";
+  return exit_code;
 }
 
-absl::StatusOr<Summary> Load(const LoadFlags& flags) {
+Task<void> RunInto(Summary* summary, LoadFlags flags, any::Security* security, Runtime runtime) {
+  *summary = co_await RunLoad(std::move(flags), security, runtime, &std::cerr);
+}
+
+int Load(const LoadFlags& flags) {
   absl::StatusOr<backend::ChosenLoop> chosen = backend::MakeLoop(flags.backend);
-  if (!chosen.ok()) return chosen.status();
-  if (absl::Status armed = chosen->loop->StopOnSignals(); !armed.ok()) return armed;
+  if (!chosen.ok()) return Complain(chosen.status(), kFailed);
+  absl::Status armed = chosen->loop->StopOnSignals();
+  if (!armed.ok()) return Complain(armed, kFailed);
+  const Runtime runtime = chosen->loop->runtime();
+  absl::StatusOr<std::unique_ptr<any::Security>> security =
+      scenarios::OpenClientSecurity(runtime, flags.trust);
+  if (!security.ok()) return Complain(security.status(), kBadCommandLine);
   if (!chosen->why_not.ok()) {
     std::cerr << "load: on epoll, not on io_uring: " << chosen->why_not.message() << "\n";
   }
   Summary summary;
-  chosen->loop->Run(RunInto(&summary, flags, chosen->loop->runtime()));
-  return summary;
+  chosen->loop->Run(RunInto(&summary, flags, security->get(), runtime));
+  std::cout << (flags.json ? SummaryJson(flags, summary) + "\n" : SummaryText(summary));
+  return summary.passed() ? 0 : kFailed;
 }
 
 int Main(const std::vector<std::string>& arguments) {
   absl::StatusOr<LoadFlags> flags = ParseLoadFlags(arguments);
-  if (!flags.ok()) {
-    std::cerr << "load: " << flags.status().message() << "\n";
-    return kBadCommandLine;
-  }
+  if (!flags.ok()) return Complain(flags.status(), kBadCommandLine);
   if (flags->help) {
     std::cout << LoadHelp();
     return 0;
   }
-  absl::StatusOr<Summary> summary = Load(*flags);
-  if (!summary.ok()) {
-    std::cerr << "load: " << summary.status().message() << "\n";
-    return kFailed;
-  }
-  std::cout << (flags->json ? SummaryJson(*flags, *summary) + "\n" : SummaryText(*summary));
-  return summary->passed() ? 0 : kFailed;
+  return Load(*flags);
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 // node: one replica of the ledger on real sockets. `node --help` says more.
 
 #include <iostream>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -9,6 +11,7 @@
 #include "scenarios/node/node.h"
 #include "scenarios/node/node_flags.h"
 #include "scenarios/node/node_log.h"
+#include "scenarios/security/certificate_files.h"
 
 namespace faultline::node {
 namespace {
@@ -16,38 +19,45 @@ namespace {
 constexpr int kCouldNotStart = 1;
 constexpr int kBadCommandLine = 2;
 
-Task<void> RunInto(absl::Status* result, NodeFlags flags, Runtime runtime, NodeLog* log) {
-  *result = co_await RunNode(std::move(flags), runtime, log);
+int Complain(const absl::Status& status, int exit_code) {
+  std::cerr << "node: " << status.message() << "\n";
+  return exit_code;
 }
 
-absl::Status Serve(const NodeFlags& flags) {
+Task<void> RunInto(absl::Status* result, NodeFlags flags, any::Security* security, Runtime runtime,
+                   NodeLog* log) {
+  *result = co_await RunNode(std::move(flags), security, runtime, log);
+}
+
+int Serve(const NodeFlags& flags) {
   absl::StatusOr<backend::ChosenLoop> chosen = backend::MakeLoop(flags.backend);
-  if (!chosen.ok()) return chosen.status();
-  if (absl::Status armed = chosen->loop->StopOnSignals(); !armed.ok()) return armed;
+  if (!chosen.ok()) return Complain(chosen.status(), kCouldNotStart);
+  absl::Status armed = chosen->loop->StopOnSignals();
+  if (!armed.ok()) return Complain(armed, kCouldNotStart);
   const Runtime runtime = chosen->loop->runtime();
+  absl::StatusOr<std::unique_ptr<any::Security>> security =
+      scenarios::OpenServerSecurity(runtime, flags.certificate, flags.listen);
+  if (!security.ok()) {
+    const bool given = absl::IsInvalidArgument(security.status());
+    return Complain(security.status(), given ? kBadCommandLine : kCouldNotStart);
+  }
   NodeLog log(&std::cerr, runtime.clock, absl::StrCat("replica ", int{flags.config.replica}));
   if (!chosen->why_not.ok()) {
     log.Line(absl::StrCat("on epoll, not on io_uring: ", chosen->why_not.message()));
   }
   absl::Status result;
-  chosen->loop->Run(RunInto(&result, flags, runtime, &log));
-  return result;
+  chosen->loop->Run(RunInto(&result, flags, security->get(), runtime, &log));
+  return result.ok() ? 0 : Complain(result, kCouldNotStart);
 }
 
 int Main(const std::vector<std::string>& arguments) {
   absl::StatusOr<NodeFlags> flags = ParseNodeFlags(arguments);
-  if (!flags.ok()) {
-    std::cerr << "node: " << flags.status().message() << "\n";
-    return kBadCommandLine;
-  }
+  if (!flags.ok()) return Complain(flags.status(), kBadCommandLine);
   if (flags->help) {
     std::cout << NodeHelp();
     return 0;
   }
-  absl::Status served = Serve(*flags);
-  if (served.ok()) return 0;
-  std::cerr << "node: " << served.message() << "\n";
-  return kCouldNotStart;
+  return Serve(*flags);
 }
 
 }  // namespace

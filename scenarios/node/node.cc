@@ -14,7 +14,6 @@
 #include "scenarios/ledger/any.h"
 #include "scenarios/ledger/log.h"
 #include "scenarios/ledger/run_replica.h"
-#include "scenarios/security/certificate_files.h"
 
 namespace faultline::node {
 namespace {
@@ -94,14 +93,12 @@ Task<absl::Status> Serve(const NodeFlags* flags, const any::Environment* environ
 
 }  // namespace
 
-Task<absl::Status> RunNode(NodeFlags flags, Runtime runtime, NodeLog* log) {
-  absl::StatusOr<std::unique_ptr<any::Security>> security =
-      scenarios::OpenServerSecurity(runtime, flags.certificate, flags.listen);
-  if (!security.ok()) co_return security.status();
+Task<absl::Status> RunNode(NodeFlags flags, any::Security* security, Runtime runtime,
+                           NodeLog* log) {
   Scope background(runtime.executor);
   const any::Environment environment{runtime, &background};
   any::Options options;
-  options.security = security->get();
+  options.security = security;
   absl::Status ended = co_await Serve(&flags, &environment, options, log);
   co_await ledger::EndTransports(&background, options.security);
   co_return ended;

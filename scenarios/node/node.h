@@ -7,12 +7,13 @@
 #include "runtime/task.h"
 #include "scenarios/node/node_flags.h"
 #include "scenarios/node/node_log.h"
+#include "transports/any/security.h"
 
 namespace faultline::node {
 
 // `runtime`'s parts and `log` outlive the task. OK if it was asked to end and has drained. Errors:
 // those of `Network::Listen`, naming the address.
-Task<absl::Status> RunNode(NodeFlags flags, Runtime runtime, NodeLog* log);
+Task<absl::Status> RunNode(NodeFlags flags, any::Security* security, Runtime runtime, NodeLog* log);
 
 }  // namespace faultline::node
 

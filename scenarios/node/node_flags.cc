@@ -113,6 +113,12 @@ void CommandLine::AddCertificates() {
   parser.Add({.name = "tls-self-signed",
               .help = "makes a certificate for the addresses of --listen: for development",
               .set = flags::Switch(&certificate->self_signed)});
+  parser.Add({.name = "tls-names",
+              .value = "NAME,...",
+              .help = "what that certificate names beside them: host names, and addresses by which "
+                      "clients reach a wildcard such as 0.0.0.0; localhost, 127.0.0.1 and ::1 by "
+                      "default",
+              .set = flags::Names(&certificate->names)});
   parser.Add({.name = "tls-write-certificate",
               .value = "FILE",
               .help = "where that goes, for the clients' --tls-trust",
@@ -160,7 +166,8 @@ absl::Status CommandLine::Check() const {
     return absl::InvalidArgumentError(absl::StrCat("--", needed, " is needed; try --help"));
   }
   if (absl::Status valid = ledger::Validate(flags.config); !valid.ok()) return valid;
-  if (absl::Status valid = scenarios::Validate(flags.certificate); !valid.ok()) return valid;
+  if (absl::Status valid = scenarios::Validate(flags.certificate, flags.listen); !valid.ok())
+    return valid;
   if (flags.config.peers[replica].is_ip() && flags.config.peers[replica].port() == 0 &&
       flags.config.replica_count() > 1) {
     return absl::InvalidArgumentError("--peers: the others cannot find a replica at port 0");

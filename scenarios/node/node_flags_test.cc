@@ -89,6 +89,32 @@ TEST(NodeFlags, WhatIsNotMeantIsNamed) {
   EXPECT_THAT(Refusal({"--listen=localhost:1"}), HasSubstr("--listen: "));
 }
 
+TEST(NodeFlags, CertificatesAreForUrlsWithTls) {
+  auto with = [](std::vector<std::string> more) {
+    more.insert(more.begin(), {"--replica=0", kPeers});
+    return more;
+  };
+  const char kTls[] = "--listen=unix:a,wss://0.0.0.0:1/b";
+  EXPECT_THAT(Refusal(with({kTls})),
+              HasSubstr("wss://0.0.0.0:1/b needs --tls-certificate and --tls-key, or"));
+  EXPECT_THAT(Refusal(with({"--listen=ws://127.0.0.1:1", "--tls-self-signed"})),
+              HasSubstr("--listen has none of them"));
+  EXPECT_THAT(Refusal(with({"--listen=unix:a", "--tls-certificate=a", "--tls-key=b"})),
+              HasSubstr("--listen has none of them"));
+  EXPECT_THAT(Refusal(with({kTls, "--tls-certificate=a"})), HasSubstr("belong together"));
+  EXPECT_THAT(Refusal(with({kTls, "--tls-certificate=", "--tls-key=b"})),
+              HasSubstr("--tls-certificate: the value is empty"));
+  EXPECT_THAT(
+      Refusal(with({kTls, "--tls-certificate=a", "--tls-key=b", "--tls-names=db1.example"})),
+      HasSubstr("--tls-names is for --tls-self-signed"));
+  EXPECT_THAT(Refusal(with({kTls, "--tls-self-signed", "--tls-names=a,,b"})),
+              HasSubstr("--tls-names: a name is missing"));
+  absl::StatusOr<NodeFlags> flags =
+      Parse(with({kTls, "--tls-self-signed", "--tls-names=localhost,10.0.0.5"}));
+  ASSERT_TRUE(flags.ok()) << flags.status();
+  EXPECT_EQ(flags->certificate.names, (std::vector<std::string>{"localhost", "10.0.0.5"}));
+}
+
 TEST(NodeFlags, TheBoundOfADrainCoversItsStages) {
   ledger::ReplicaConfig config;
   config.drain_grace = 3s;

@@ -148,6 +148,32 @@ class Cluster {
   std::vector<std::unique_ptr<Child>> nodes_;
 };
 
+// --- The command line ---
+
+int ExitOf(const char* name, Command command, std::string* log) {
+  Child child(name, command);
+  const int code = child.WaitForExit().value_or(-1);
+  *log = child.log();
+  return code;
+}
+
+TEST(Production, WhatIsNoCertificateIsFoundAtTheStart) {
+  const std::string empty = ::testing::TempDir() + "/empty.pem";
+  std::ofstream(empty) << "";
+  for (const char* url : {"tls://127.0.0.1:0", "quic://127.0.0.1:0"}) {
+    std::string log;
+    EXPECT_EQ(ExitOf("node",
+                     {kNode, "--replica=0", "--peers=127.0.0.1:0", std::string("--listen=") + url,
+                      "--tls-certificate=" + empty, "--tls-key=" + empty},
+                     &log),
+              2);
+    EXPECT_THAT(log, HasSubstr("--tls-certificate: " + empty + " is empty")) << url;
+    EXPECT_EQ(
+        ExitOf("load", {kLoad, std::string("--connect=") + url, "--tls-trust=" + empty}, &log), 2);
+    EXPECT_THAT(log, HasSubstr("--tls-trust: " + empty + " is empty")) << url;
+  }
+}
+
 // --- The main job ---
 
 using TransportAndBackend = std::tuple<const char*, const char*>;

@@ -47,7 +47,7 @@ absl::StatusOr<std::unique_ptr<Security>> Security::Create(const Runtime& runtim
   const engine::Environment environment{runtime.entropy, runtime.clock};
   std::unique_ptr<Security> security(new Security(std::move(options)));
   const SecurityOptions& wanted = security->options_;
-  if (!wanted.identity.certificate_chain_pem.empty()) {
+  if (!wanted.identity.certificate_chain_pem.empty() || !wanted.identity.private_key_pem.empty()) {
     auto server = tls::ServerContext::Create(
         environment, {.identities = {wanted.identity}, .common = {.key_log = wanted.key_log}});
     if (!server.ok()) return server.status();

@@ -30,6 +30,10 @@ absl::StatusOr<Url> ParseUnix(std::string_view text, std::string_view path) {
 
 }  // namespace
 
+bool UsesTls(Scheme scheme) {
+  return scheme == Scheme::kTls || scheme == Scheme::kSecureWebSocket || scheme == Scheme::kQuic;
+}
+
 const char* NameOf(Scheme scheme) {
   switch (scheme) {
     case Scheme::kTcp:

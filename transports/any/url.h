@@ -22,6 +22,8 @@ inline constexpr std::array kSchemes = {Scheme::kTcp,       Scheme::kTls,
                                         Scheme::kWebSocket, Scheme::kSecureWebSocket,
                                         Scheme::kQuic,      Scheme::kUnix};
 
+// Whether who listens has a certificate, and who connects verifies one.
+bool UsesTls(Scheme scheme);
 // As in a URL: "tcp", "tls", "ws", "wss", "quic", "unix".
 const char* NameOf(Scheme scheme);
 // Error: InvalidArgument, which lists the schemes.

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 namespace faultline::any {
 namespace {
@@ -60,6 +61,14 @@ TEST(Url, SaysWhatIsWrongWithIt) {
 TEST(Scheme, HasOneName) {
   for (Scheme scheme : kSchemes) EXPECT_EQ(*ParseScheme(NameOf(scheme)), scheme);
   EXPECT_TRUE(absl::IsInvalidArgument(ParseScheme("TCP").status()));
+}
+
+TEST(Url, ThreeSchemesUseTls) {
+  std::vector<std::string> names;
+  for (Scheme scheme : kSchemes) {
+    if (UsesTls(scheme)) names.emplace_back(NameOf(scheme));
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"tls", "wss", "quic"}));
 }
 
 }  // namespace
