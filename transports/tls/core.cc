@@ -11,6 +11,11 @@
 #include "runtime/errors.h"
 
 namespace faultline::tls::internal {
+namespace {
+
+bool IsReset(const absl::Status& below) { return ErrnoOf(below) == ECONNRESET; }
+
+}  // namespace
 
 Core::Core(std::unique_ptr<Stream> below, bssl::UniquePtr<SSL> ssl, const ContextBase& context,
            BufferPool* pool, std::string wanted)
@@ -184,7 +189,9 @@ void Core::CancelWrite(WriteOp* op) {
 absl::Status Core::ShutdownWrite() {
   FAULTLINE_CHECK(writing_ == nullptr)
       << "half-close with a write pending: stop and await it first";
-  if (closed_) return ErrnoStatus(ENOTCONN, "close_notify");
+  if (closed_ || IsReset(read_fault_) || IsReset(write_fault_)) {
+    return ErrnoStatus(ENOTCONN, "close_notify");
+  }
   if (std::exchange(write_finished_, true)) return absl::OkStatus();
   session_.SayCloseNotify();
   SendSoon();
