@@ -55,6 +55,8 @@ TEST(Program, BadFlagsEndWithTwoAndAMessageOnStandardError) {
         "--scenario=noisy --seed=x", "--scenario=noisy --seed=1 --bug=none",
         "--show-trace=/nowhere/at/all", "--scenario=noisy --seed=1 --trace=/nowhere/at/all",
         "--scenario=noisy --seed=1 --tape=/nowhere/at/all",
+        "--scenario=noisy --seed=1 --pcap=/nowhere/at/all", "--scenario=noisy --seed=1 --pcap=-",
+        "--scenario=noisy --seeds=1..2 --pcap=/tmp/none",
         "--scenario=noisy --from-tape=/nowhere/at/all"}) {
     const Outcome outcome = Replay(line);
     EXPECT_EQ(outcome.exit_code, kExitUsage) << line;
