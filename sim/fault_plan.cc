@@ -46,6 +46,14 @@ constexpr FamilyRule kRules[] = {
     {Fault::kSmallBuffers, false, false, false, 8s, 64, 4096},
 };
 
+// Whether faults of the family strike in one plane; the others strike a host in both.
+bool IsOfOnePlane(Fault family) {
+  for (const FamilyRule& rule : kRules) {
+    if (rule.family == family) return rule.both_planes;
+  }
+  return false;
+}
+
 // Draws the faults of one family.
 class FamilyDrawer {
  public:
@@ -142,8 +150,9 @@ std::string PlannedFault::ToString() const {
                                   absl::string_view(name.data(), name.size()));
   if (a != kEveryHost) absl::StrAppend(&text, " host ", a);
   if (b != kEveryHost) absl::StrAppend(&text, " and host ", b);
-  if (plane == Plane::kReplica) absl::StrAppend(&text, " replica plane");
-  if (plane == Plane::kClient) absl::StrAppend(&text, " client plane");
+  if (IsOfOnePlane(family)) {
+    absl::StrAppend(&text, plane == Plane::kReplica ? " replica plane" : " client plane");
+  }
   if (amount != 0) absl::StrAppend(&text, " amount ", amount);
   return text;
 }
