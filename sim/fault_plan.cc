@@ -122,9 +122,16 @@ class FamilyDrawer {
     return true;
   }
 
+  bool IsOfDatagrams() const {
+    return std::find(std::begin(kDatagramFaults), std::end(kDatagramFaults), rule_.family) !=
+           std::end(kDatagramFaults);
+  }
+
   bool DrawPair(PlannedFault* fault) {
-    if (!config_.replica_plane && !config_.client_plane) return false;
-    bool replica = config_.replica_plane && (!config_.client_plane || Below(2) == 0);
+    const bool replicas = config_.replica_plane && (config_.replica_datagrams || !IsOfDatagrams());
+    const bool clients = config_.client_plane;
+    if (!replicas && !clients) return false;
+    bool replica = replicas && (!clients || Below(2) == 0);
     fault->plane = replica ? Plane::kReplica : Plane::kClient;
     const std::vector<uint32_t>& others = replica ? config_.replicas : config_.clients;
     if (config_.replicas.empty() || others.empty()) return false;

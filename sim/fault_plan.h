@@ -83,6 +83,8 @@ struct FaultPlanConfig {
   // clients unless the client plane is spared.
   bool replica_plane = true;
   bool client_plane = true;
+  // Whether anything but TCP passes between replicas: without it kDatagramFaults spare that plane.
+  bool replica_datagrams = true;
   std::vector<Fault> without{};  // families that are not drawn: what could not bite in this world
 };
 

@@ -318,6 +318,29 @@ TEST(DrawFaultPlan, TheReplicasPlaneCanBeSpared) {
   EXPECT_GT(of_paths, 50u);
 }
 
+TEST(DrawFaultPlan, FaultsOfDatagramsGoWhereThereAreDatagrams) {
+  FaultPlanConfig config = Config(FaultLevel::kHeavy);
+  config.replica_datagrams = false;
+  size_t of_datagrams = 0;
+  std::set<Plane> of_others;
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    for (const PlannedFault& fault : Draw(seed, config)) {
+      if (fault.family == Fault::kDuplication || fault.family == Fault::kMtu) {
+        EXPECT_EQ(fault.plane, Plane::kClient) << fault.ToString();
+        ++of_datagrams;
+      } else if (IsOfPaths(fault.family)) {
+        of_others.insert(fault.plane);
+      }
+    }
+  }
+  EXPECT_GT(of_datagrams, 50u);
+  EXPECT_EQ(of_others.size(), 2u);
+  config.client_plane = false;  // nothing is left to aim at
+  for (const PlannedFault& fault : Draw(1, config)) {
+    EXPECT_TRUE(fault.family != Fault::kDuplication && fault.family != Fault::kMtu);
+  }
+}
+
 TEST(DrawFaultPlan, BothPlanesAreStruck) {
   std::set<Plane> planes;
   for (const PlannedFault& fault : Draw(1, Config(FaultLevel::kHeavy))) {
