@@ -162,8 +162,8 @@ TEST(Catalogue, TheCanaryNeverPassesAndEachOfItsLiesIsNoticed) {
     noticed.insert(BrokenInvariant(report.verdict));
   }
   const std::set<std::string> expected = {
-      "calm",          "fifo",     "majority", "one-loss-notice", "registry",
-      "reply-matches", "same-log", "stands",   "writer-awake"};
+      "calm",     "client-order",  "fifo",     "majority", "one-connection", "one-loss-notice",
+      "registry", "reply-matches", "same-log", "stands",   "unchanged",      "writer-awake"};
   EXPECT_EQ(noticed, expected);
 }
 
