@@ -175,7 +175,7 @@ class RulesTest(unittest.TestCase):
 
     def test_every_rule_has_samples(self):
         tested = {rule for rule, _ in samples(REFUSED)} & {rule for rule, _ in samples(ACCEPTED)}
-        elsewhere = {"hash-iteration", "arrow", "length", "visibility"}
+        elsewhere = {"hash-iteration", "arrow", "length", "visibility", "planted-bug"}
         self.assertEqual(tested | elsewhere, {name for name, _, _ in RULES})
 
     def test_determinism_holds_for_simulated_code_only(self):
@@ -276,6 +276,18 @@ class LayoutTest(unittest.TestCase):
         self.assertEqual(findings_of("visibility", [("sim/BUILD.bazel", private)]), [])
         for text in [public, ""]:
             self.assertEqual(len(findings_of("visibility", [("sim/BUILD.bazel", text)])), 1)
+
+
+class ProductionTest(unittest.TestCase):
+    def test_planted_bugs_stay_out(self):
+        for code in ["ledger::LedgerBugs bugs;", "parts.bugs = &b;", 'EnableBug("x", &b);',
+                     "message::TransportBugs b;", "{.log = &log, .bugs = &b}"]:
+            for path in ["scenarios/node/node.cc", "scenarios/load/load.h"]:
+                with self.subTest(code=code, path=path):
+                    self.assertTrue(findings_of("planted-bug", [(path, code)]))
+            for path in ["scenarios/load/load_test.cc", "scenarios/catalogue/ledger_run.cc"]:
+                self.assertEqual(findings_of("planted-bug", [(path, code)]), [])
+        self.assertEqual(findings_of("planted-bug", [("scenarios/node/node.cc", "debug();")]), [])
 
 
 class AllowListTest(unittest.TestCase):
