@@ -28,7 +28,7 @@ def _decides(path):
 
 
 def _everywhere(path):
-    return path.startswith(_ALL) and path.endswith((".h", ".cc"))
+    return path.startswith(_ALL) and path.endswith((".h", ".c", ".cc", ".inc"))
 
 
 def _production(path):

@@ -210,9 +210,18 @@ class DeterminismTest(unittest.TestCase):
         allow = own_allow_list()
         for rule, text in planted_violations():
             for folder in DECIDING:
-                for name in ["planted.h", "planted.cc"]:
+                for name in ["planted.h", "planted.cc", "planted.c", "planted.inc"]:
                     with self.subTest(rule=rule, text=text, file=folder + name):
                         self.assertTrue(findings_of(rule, [(folder + name, text)], allow))
+
+    def test_a_checkout_with_violations_in_c_is_refused(self):
+        with tempfile.TemporaryDirectory() as root:
+            self.write(root, ".ci/lint/allow.txt", "")
+            for name in ["planted.c", "planted.inc"]:
+                self.write(root, f"sim/{name}", "long t = time(NULL);")
+            findings, file_count = lint_workspace(root)
+        self.assertEqual(file_count, 2)
+        self.assertEqual(len([f for f in findings if "[clock]" in f]), 2)
 
     def test_a_checkout_with_violations_is_refused(self):
         with tempfile.TemporaryDirectory() as root:
