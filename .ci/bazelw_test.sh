@@ -31,6 +31,7 @@ new_world() {
   stand_in uname 'cat "$WORLD/machine"'
   stand_in bazel 'echo "bazel $*" >>"$WORLD/log"; echo "built $*"'
   stand_in dpkg-query '
+    echo dpkg-query >>"$WORLD/looks"
     for package in "$@"; do
       case "$package" in -*) continue ;; esac
       status="ii "
@@ -87,6 +88,8 @@ nothing_missing_never_calls_apt() {
   expect_code 0
   expect_log 'bazel test //... --flag=a b'
   expect_calls 0
+  # One look is all that it costs: the world has no other tools that could take long.
+  [[ "$(wc -l <"$world/looks")" == 1 ]] || complain "not one call of dpkg-query"
 }
 
 missing_packages_and_only_those_are_installed() {

@@ -46,6 +46,14 @@ constexpr FamilyRule kRules[] = {
     {Fault::kSmallBuffers, false, false, false, 8s, 64, 4096},
 };
 
+// Whether faults of the family strike in one plane; the others strike a host in both.
+bool IsOfOnePlane(Fault family) {
+  for (const FamilyRule& rule : kRules) {
+    if (rule.family == family) return rule.both_planes;
+  }
+  return false;
+}
+
 // Draws the faults of one family.
 class FamilyDrawer {
  public:
@@ -114,9 +122,16 @@ class FamilyDrawer {
     return true;
   }
 
+  bool IsOfDatagrams() const {
+    return std::find(std::begin(kDatagramFaults), std::end(kDatagramFaults), rule_.family) !=
+           std::end(kDatagramFaults);
+  }
+
   bool DrawPair(PlannedFault* fault) {
-    if (!config_.replica_plane && !config_.client_plane) return false;
-    bool replica = config_.replica_plane && (!config_.client_plane || Below(2) == 0);
+    const bool replicas = config_.replica_plane && (config_.replica_datagrams || !IsOfDatagrams());
+    const bool clients = config_.client_plane;
+    if (!replicas && !clients) return false;
+    bool replica = replicas && (!clients || Below(2) == 0);
     fault->plane = replica ? Plane::kReplica : Plane::kClient;
     const std::vector<uint32_t>& others = replica ? config_.replicas : config_.clients;
     if (config_.replicas.empty() || others.empty()) return false;
@@ -142,8 +157,9 @@ std::string PlannedFault::ToString() const {
                                   absl::string_view(name.data(), name.size()));
   if (a != kEveryHost) absl::StrAppend(&text, " host ", a);
   if (b != kEveryHost) absl::StrAppend(&text, " and host ", b);
-  if (plane == Plane::kReplica) absl::StrAppend(&text, " replica plane");
-  if (plane == Plane::kClient) absl::StrAppend(&text, " client plane");
+  if (IsOfOnePlane(family)) {
+    absl::StrAppend(&text, plane == Plane::kReplica ? " replica plane" : " client plane");
+  }
   if (amount != 0) absl::StrAppend(&text, " amount ", amount);
   return text;
 }

@@ -31,11 +31,11 @@ inline constexpr uint32_t kEveryHost = 0xffffffff;
 
 struct PlannedFault {
   Fault family = Fault::kPartition;
-  Duration at{};            // from the beginning of the world
-  Duration lasts{};         // ignored by what happens at an instant (a reset)
-  uint32_t a = kEveryHost;  // kEveryHost: each host; of links, all
-  uint32_t b = kEveryHost;  // the other host of a pair; kEveryHost: `a` against all others
-  Plane plane = Plane::kReplica;
+  Duration at{};                  // from the beginning of the world
+  Duration lasts{};               // ignored by what happens at an instant (a reset)
+  uint32_t a = kEveryHost;        // kEveryHost: each host; of links, all
+  uint32_t b = kEveryHost;        // the other host of a pair; kEveryHost: `a` against all others
+  Plane plane = Plane::kReplica;  // of faults of paths; one of a host strikes it in both planes
   // What it means depends on the family. Loss, duplication, reordering, corruption, partial
   // transfers: parts per million. Clogs and bursts (slow): nanoseconds. Bandwidth: bytes a second.
   // MTU and small buffers: bytes. Descriptors: how many fewer than are open; ports, backlog: how
@@ -79,8 +79,12 @@ struct FaultPlanConfig {
   std::vector<uint32_t> replicas{};   // hosts that the replica plane connects
   std::vector<uint32_t> clients{};    // hosts that talk to replicas over the client plane
   std::vector<uint32_t> crashable{};  // may lose power; restarted when the fault ends
-  bool replica_plane = true;          // aim at it
+  // Faults of paths are aimed at these planes. Faults of hosts strike replicas in any case, and
+  // clients unless the client plane is spared.
+  bool replica_plane = true;
   bool client_plane = true;
+  // Whether anything but TCP passes between replicas: without it kDatagramFaults spare that plane.
+  bool replica_datagrams = true;
   std::vector<Fault> without{};  // families that are not drawn: what could not bite in this world
 };
 

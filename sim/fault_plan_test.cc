@@ -295,6 +295,69 @@ TEST(DrawFaultPlan, APlaneCanBeSpared) {
   }
 }
 
+// Faults of paths; the others concern a host as a whole.
+bool IsOfPaths(Fault family) {
+  const std::set<Fault> of_hosts = {Fault::kCrash,       Fault::kPause,       Fault::kSlow,
+                                    Fault::kClockSkew,   Fault::kPartialRead, Fault::kPartialWrite,
+                                    Fault::kDescriptors, Fault::kPorts,       Fault::kBacklog,
+                                    Fault::kSmallBuffers};
+  return !of_hosts.contains(family);
+}
+
+TEST(DrawFaultPlan, TheReplicasPlaneCanBeSpared) {
+  FaultPlanConfig config = Config(FaultLevel::kHeavy);
+  config.replica_plane = false;
+  size_t of_paths = 0;
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    for (const PlannedFault& fault : Draw(seed, config)) {
+      if (!IsOfPaths(fault.family)) continue;
+      EXPECT_EQ(fault.plane, Plane::kClient) << fault.ToString();
+      ++of_paths;
+    }
+  }
+  EXPECT_GT(of_paths, 50u);
+}
+
+TEST(DrawFaultPlan, FaultsOfDatagramsGoWhereThereAreDatagrams) {
+  FaultPlanConfig config = Config(FaultLevel::kHeavy);
+  config.replica_datagrams = false;
+  size_t of_datagrams = 0;
+  std::set<Plane> of_others;
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    for (const PlannedFault& fault : Draw(seed, config)) {
+      if (fault.family == Fault::kDuplication || fault.family == Fault::kMtu) {
+        EXPECT_EQ(fault.plane, Plane::kClient) << fault.ToString();
+        ++of_datagrams;
+      } else if (IsOfPaths(fault.family)) {
+        of_others.insert(fault.plane);
+      }
+    }
+  }
+  EXPECT_GT(of_datagrams, 50u);
+  EXPECT_EQ(of_others.size(), 2u);
+  config.client_plane = false;  // nothing is left to aim at
+  for (const PlannedFault& fault : Draw(1, config)) {
+    EXPECT_TRUE(fault.family != Fault::kDuplication && fault.family != Fault::kMtu);
+  }
+}
+
+TEST(DrawFaultPlan, BothPlanesAreStruck) {
+  std::set<Plane> planes;
+  for (const PlannedFault& fault : Draw(1, Config(FaultLevel::kHeavy))) {
+    if (IsOfPaths(fault.family)) planes.insert(fault.plane);
+  }
+  EXPECT_EQ(planes, (std::set<Plane>{Plane::kReplica, Plane::kClient}));
+}
+
+TEST(PlannedFault, NamesThePlaneOnlyOfFaultsOfPaths) {
+  for (size_t i = 0; i < kFaultCount; ++i) {
+    const PlannedFault fault{.family = static_cast<Fault>(i), .a = 1, .plane = Plane::kClient};
+    const bool named = fault.ToString().find("client plane") != std::string::npos;
+    EXPECT_EQ(named, IsOfPaths(fault.family)) << fault.ToString();
+    EXPECT_EQ(fault.ToString().find("replica plane"), std::string::npos) << fault.ToString();
+  }
+}
+
 std::set<Fault> Families(const std::vector<PlannedFault>& faults) {
   std::set<Fault> families;
   for (const PlannedFault& fault : faults) families.insert(fault.family);

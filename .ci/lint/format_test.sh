@@ -11,7 +11,7 @@ folders=()
 for folder in runtime sim transports scenarios bench; do
   [[ ! -d "$folder" ]] || folders+=("$folder")
 done
-mapfile -d '' files < <(find "${folders[@]}" -type f \( -name '*.h' -o -name '*.cc' \) -print0 | sort -z)
+mapfile -d '' files < <(find "${folders[@]}" -type f \( -name '*.h' -o -name '*.c' -o -name '*.cc' \) -print0 | sort -z)
 printf '%d files\n' "${#files[@]}"
 ((${#files[@]} > 0))
 

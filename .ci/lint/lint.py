@@ -7,7 +7,7 @@ from rules import RULES
 from source import read_workspace
 
 FOLDERS = ("runtime", "sim", "transports", "scenarios", "bench")
-SUFFIXES = (".h", ".cc", "BUILD.bazel")
+SUFFIXES = (".h", ".c", ".cc", ".inc", "BUILD.bazel")
 
 
 class AllowList:

@@ -11,6 +11,7 @@ from source import matching, template_arguments
 
 _BACKENDS = ("runtime/backend/", "runtime/epoll/", "runtime/io_uring/", "runtime/kernel/")
 _SERVICES = ("scenarios/ledger/",)
+_PRODUCTION = ("scenarios/node/", "scenarios/load/")
 _SIMULATED = ("runtime/", "sim/", "transports/", "scenarios/")
 _ALL = ("runtime/", "sim/", "transports/", "scenarios/", "bench/")
 
@@ -27,7 +28,12 @@ def _decides(path):
 
 
 def _everywhere(path):
-    return path.startswith(_ALL) and path.endswith((".h", ".cc"))
+    return path.startswith(_ALL) and path.endswith((".h", ".c", ".cc", ".inc"))
+
+
+def _production(path):
+    """The programs for production, without their tests."""
+    return _everywhere(path) and path.startswith(_PRODUCTION) and not path.endswith("_test.cc")
 
 
 def _packages(path):
@@ -126,6 +132,10 @@ floats = _patterns(
 
 addresses = _patterns(
     (r"\breinterpret_cast\s*<\s*(?:const\s+)?(?:std::)?u?intptr_t\s*>", "makes a number of an address"),
+)
+
+planted_bugs = _patterns(
+    (r"\b(?:LedgerBugs|TransportBugs|EnableBug|bugs_?)\b", "plants a bug in a program for production"),
 )
 
 system_calls = _headers(
@@ -249,6 +259,7 @@ RULES = [
     ("address", _decides, addresses),
     ("pointer-key", _simulated, pointer_keys),
     ("system-call", _simulated, system_calls),
+    ("planted-bug", _production, planted_bugs),
     ("arrow", _everywhere, arrows),
     ("length", _everywhere, length),
     ("coroutine-lambda", _everywhere, coroutine_lambdas),

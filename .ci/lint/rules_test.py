@@ -175,7 +175,7 @@ class RulesTest(unittest.TestCase):
 
     def test_every_rule_has_samples(self):
         tested = {rule for rule, _ in samples(REFUSED)} & {rule for rule, _ in samples(ACCEPTED)}
-        elsewhere = {"hash-iteration", "arrow", "length", "visibility"}
+        elsewhere = {"hash-iteration", "arrow", "length", "visibility", "planted-bug"}
         self.assertEqual(tested | elsewhere, {name for name, _, _ in RULES})
 
     def test_determinism_holds_for_simulated_code_only(self):
@@ -210,9 +210,18 @@ class DeterminismTest(unittest.TestCase):
         allow = own_allow_list()
         for rule, text in planted_violations():
             for folder in DECIDING:
-                for name in ["planted.h", "planted.cc"]:
+                for name in ["planted.h", "planted.cc", "planted.c", "planted.inc"]:
                     with self.subTest(rule=rule, text=text, file=folder + name):
                         self.assertTrue(findings_of(rule, [(folder + name, text)], allow))
+
+    def test_a_checkout_with_violations_in_c_is_refused(self):
+        with tempfile.TemporaryDirectory() as root:
+            self.write(root, ".ci/lint/allow.txt", "")
+            for name in ["planted.c", "planted.inc"]:
+                self.write(root, f"sim/{name}", "long t = time(NULL);")
+            findings, file_count = lint_workspace(root)
+        self.assertEqual(file_count, 2)
+        self.assertEqual(len([f for f in findings if "[clock]" in f]), 2)
 
     def test_a_checkout_with_violations_is_refused(self):
         with tempfile.TemporaryDirectory() as root:
@@ -276,6 +285,18 @@ class LayoutTest(unittest.TestCase):
         self.assertEqual(findings_of("visibility", [("sim/BUILD.bazel", private)]), [])
         for text in [public, ""]:
             self.assertEqual(len(findings_of("visibility", [("sim/BUILD.bazel", text)])), 1)
+
+
+class ProductionTest(unittest.TestCase):
+    def test_planted_bugs_stay_out(self):
+        for code in ["ledger::LedgerBugs bugs;", "parts.bugs = &b;", 'EnableBug("x", &b);',
+                     "message::TransportBugs b;", "{.log = &log, .bugs = &b}"]:
+            for path in ["scenarios/node/node.cc", "scenarios/load/load.h"]:
+                with self.subTest(code=code, path=path):
+                    self.assertTrue(findings_of("planted-bug", [(path, code)]))
+            for path in ["scenarios/load/load_test.cc", "scenarios/catalogue/ledger_run.cc"]:
+                self.assertEqual(findings_of("planted-bug", [(path, code)]), [])
+        self.assertEqual(findings_of("planted-bug", [("scenarios/node/node.cc", "debug();")]), [])
 
 
 class AllowListTest(unittest.TestCase):

@@ -118,6 +118,27 @@ TEST(Catalogue, EveryScenarioPasses) {
   EXPECT_GE(ran, 50u);
 }
 
+// What only datagrams notice strikes where there are datagrams, and is configured nowhere else.
+TEST(Catalogue, FaultsOfDatagramsBiteOnQuicOnly) {
+  const harness::Scenario& ledger = Named("ledger");
+  for (const std::string& transport : ledger.info().transports) {
+    sim::FaultEffects effects;
+    for (uint64_t seed = 1; seed <= 5; ++seed) {
+      harness::RunOptions options = harness::DefaultOptions(ledger.info(), seed);
+      options.transport = transport;
+      options.faults = sim::FaultLevel::kHeavy;
+      const harness::RunReport report = ledger.Run(options, {});
+      EXPECT_TRUE(report.verdict.passed())
+          << transport << ", seed " << seed << ": " << report.verdict.ToString();
+      effects.Merge(report.effects);
+    }
+    for (sim::Fault fault : sim::kDatagramFaults) {
+      EXPECT_EQ(effects.configured(fault), transport == "quic") << transport;
+      EXPECT_EQ(effects.bites(fault) > 0, transport == "quic") << transport;
+    }
+  }
+}
+
 // A scenario that strikes at a chosen place strikes there with every seed.
 TEST(Catalogue, DirectedFaultsBite) {
   const std::pair<std::string_view, sim::Fault> kDirected[] = {
@@ -141,8 +162,8 @@ TEST(Catalogue, TheCanaryNeverPassesAndEachOfItsLiesIsNoticed) {
     noticed.insert(BrokenInvariant(report.verdict));
   }
   const std::set<std::string> expected = {
-      "calm",          "fifo",     "majority", "one-loss-notice", "registry",
-      "reply-matches", "same-log", "stands",   "writer-awake"};
+      "calm",     "client-order",  "fifo",     "majority", "one-connection", "one-loss-notice",
+      "registry", "reply-matches", "same-log", "stands",   "unchanged",      "writer-awake"};
   EXPECT_EQ(noticed, expected);
 }
 

@@ -31,15 +31,37 @@ Word Encode(uint64_t value) {
 
 // --- The server ---
 
-Task<void> EchoAll(std::unique_ptr<Stream> stream) {
+// Planted bugs. Each shows itself after some right answers on a connection.
+struct EchoBugs {
+  bool answers_wrongly = false;
+  bool falls_silent = false;
+};
+constexpr uint64_t kRightAnswers = 3;
+
+harness::BugInfo AnswersWrongly() {
+  return {"echo-answers-wrongly",
+          "from its fourth answer on a connection on, the echo server flips a bit",
+          "any server that answers from a buffer that has been reused"};
+}
+
+harness::BugInfo FallsSilent() {
+  return {"echo-falls-silent",
+          "after three answers on a connection the echo server reads on and answers no more",
+          "any server that loses the wake-up of its writer"};
+}
+
+Task<void> EchoAll(std::unique_ptr<Stream> stream, const EchoBugs* bugs) {
   Word word;
-  while ((co_await ReadExactly(stream.get(), word)).ok()) {
+  for (uint64_t asked = 1; (co_await ReadExactly(stream.get(), word)).ok(); ++asked) {
+    const bool late = asked > kRightAnswers;
+    if (late && bugs->falls_silent) continue;
+    if (late && bugs->answers_wrongly) word[0] ^= std::byte{1};
     if (!(co_await WriteAll(stream.get(), word)).ok()) co_return;
   }
   (void)stream->Close();
 }
 
-Task<void> Serve(Runtime runtime) {
+Task<void> Serve(Runtime runtime, const EchoBugs* bugs) {
   auto listener = runtime.network->Listen(Endpoint::Ipv4Any(kPort), {});
   while (!listener.ok()) {  // no descriptor left
     if (!(co_await runtime.clock->SleepFor(100ms)).ok()) co_return;
@@ -49,7 +71,7 @@ Task<void> Serve(Runtime runtime) {
   while (true) {
     auto stream = co_await (*listener)->Accept();
     if (!stream.ok()) break;
-    connections.Spawn(EchoAll(*std::move(stream)));
+    connections.Spawn(EchoAll(*std::move(stream), bugs));
   }
   co_await connections.Join();
 }
@@ -65,7 +87,8 @@ struct Answers {
     if (answer == Encode(sent)) {
       ++right;
     } else {
-      world->Fail(absl::InternalError(absl::StrCat("an answer differs from its question ", sent)));
+      world->Fail(absl::InternalError(
+          absl::StrCat("invariant answers: an answer differs from its question ", sent)));
     }
   }
 };
@@ -113,6 +136,7 @@ class EchoScenario final : public harness::Scenario {
         "time after the last fault.";
     info_.default_faults = sim::FaultLevel::kLight;
     info_.default_scheduling = sim::Scheduling::kRandom;
+    info_.bugs = {AnswersWrongly(), FallsSilent()};
   }
 
   const harness::ScenarioInfo& info() const override { return info_; }
@@ -120,12 +144,16 @@ class EchoScenario final : public harness::Scenario {
   harness::RunReport Run(const harness::RunOptions& options,
                          const harness::RunHooks& hooks) const override {
     Answers answers;
+    EchoBugs bugs;
+    for (const std::string& bug : options.bugs) {
+      (bug == FallsSilent().name ? bugs.falls_silent : bugs.answers_wrongly) = true;
+    }
     harness::Stage stage(options, hooks);
     answers.world = stage.world();
     sim::Host* server = stage.world()->AddHost({.name = "server"});
     sim::Host* client = stage.world()->AddHost({.name = "client"});
     const Endpoint address = server->Address(sim::Plane::kClient, kPort);
-    server->Boot([](const Runtime& runtime) { return Serve(runtime); });
+    server->Boot([&](const Runtime& runtime) { return Serve(runtime, &bugs); });
     client->Boot([&](const Runtime& runtime) { return AskAll(runtime, address, &answers); });
     stage.DrawFaults({.end = kWindowEnd,
                       .replicas = {0},
@@ -144,8 +172,8 @@ class EchoScenario final : public harness::Scenario {
   static void FailWhenLate(harness::Stage* stage) {
     sim::World* world = stage->world();
     world->At(MonotonicTime(std::max(kWindowEnd, stage->faults_end()) + kBound), [world] {
-      world->Fail(
-          absl::DeadlineExceededError("answers are missing 30 s after the last fault has ended"));
+      world->Fail(absl::DeadlineExceededError(
+          "invariant completes: answers are missing 30 s after the last fault has ended"));
     });
   }
 

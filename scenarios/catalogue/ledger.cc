@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "runtime/check.h"
 #include "scenarios/catalogue/ledger_run.h"
 
 namespace faultline::catalogue {
@@ -214,8 +215,16 @@ RunReport SlowClient(LedgerRun* run) {
 
 // --- Lies ---
 
+// Logs that no replica has.
+struct FalseLogs {
+  FalseLogs() { FAULTLINE_CHECK(out_of_turn.Append({ledger::ClientId{0, 99}, 7}, {}).ok()); }
+
+  ledger::Log empty;
+  ledger::Log out_of_turn;  // the first entry of a client has number 7
+};
+
 // One lie about the run, told to the checkers by the way that the service itself uses.
-void TellLie(uint64_t which, ledger::Observers told) {
+void TellLie(uint64_t which, const FalseLogs& logs, ledger::Observers told) {
   const ledger::EntryId nobodys{ledger::ClientId{0, 99}, 1};
   const ledger::Party primary = ledger::Party::Replica(0);
   const ledger::Party backup = ledger::Party::Replica(1);
@@ -239,17 +248,25 @@ void TellLie(uint64_t which, ledger::Observers told) {
       return told.replicas->OnAppended(1, 1'000'000);
     case 8:
       return told.clients->OnCompleted(nobodys, 1);
+    case 9:
+      return told.replicas->OnReplicaStarted(0, 99, &logs.out_of_turn);
+    case 10:
+      told.replicas->OnReplicaStarted(0, 99, &logs.empty);
+      return told.replicas->OnCommitted(0, 1);
+    case 11:
+      return told.connections->OnConnected(primary, backup, made_up);
     default:
       return told.clients->OnIssued(nobodys, made_up);
   }
 }
 
-constexpr uint64_t kLies = 10;
+constexpr uint64_t kLies = 13;
 
 RunReport LieToCheckers(LedgerRun* run) {
+  const FalseLogs logs;
   const uint64_t which = run->stage()->chooser()->Below(sim::Choice::kApplication, kLies);
   run->world()->At(MonotonicTime(DrawBetween(run, 2s, 10s)),
-                   [run, which] { TellLie(which, run->checkers()->observers()); });
+                   [run, which, &logs] { TellLie(which, logs, run->checkers()->observers()); });
   return run->Finish();
 }
 
@@ -343,8 +360,9 @@ std::unique_ptr<harness::Scenario> MakeCanaryScenario() {
       Info("canary", "must fail with every seed: the checkers are told a lie",
            "A healthy ledger; between 2 s and 10 s somebody tells the checkers something that "
            "did not happen: an acknowledgement, a commit, an entry of a backup, a reply, its "
-           "acceptance, a frame, the end of a connection, a sleeping writer, a request that "
-           "nobody answers. A run that passes means that the checkers are blind.",
+           "acceptance, a frame, a connection or its end, a sleeping writer, a request that "
+           "nobody answers, a log of the primary that is empty or in disorder. A run that passes "
+           "means that the checkers are blind.",
            sim::FaultLevel::kNone),
       LedgerShape{}, &LieToCheckers);
 }

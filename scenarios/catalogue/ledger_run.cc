@@ -113,7 +113,10 @@ sim::Latency LedgerRun::DrawLatency() {
 
 sim::FaultPlanConfig LedgerRun::FaultsBetween(Duration begin, Duration end) const {
   sim::FaultPlanConfig config;
-  config.without.assign(std::begin(sim::kDatagramFaults), std::end(sim::kDatagramFaults));
+  config.replica_datagrams = false;
+  if (transport_ != any::Scheme::kQuic) {
+    config.without.assign(std::begin(sim::kDatagramFaults), std::end(sim::kDatagramFaults));
+  }
   config.begin = begin;
   config.end = end;
   for (uint32_t i = 0; i < shape_.replicas; ++i) config.replicas.push_back(i);

@@ -143,7 +143,8 @@ void CommandLine::AddRunFlags() {
                .set = Enumerated(harness::FaultLevels(), &flags_.options.faults)});
   parser_.Add({.name = "plane",
                .value = "replica|client|both",
-               .help = "at which network drawn faults are aimed; both by default",
+               .help = "at which network drawn faults are aimed; both by default. Faults of whole "
+                       "hosts strike replicas in any case, clients unless only replicas are meant",
                .set = Enumerated(harness::Aims(), &flags_.options.plane)});
   parser_.Add({.name = "scheduling",
                .value = "fifo|random|pct",

@@ -4,6 +4,7 @@
 #include "scenarios/replay/replay.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <csignal>
@@ -299,6 +300,42 @@ TEST(Program, ACampaignRunsEverySeedOnceOnHoweverManyWorkers) {
   }
   EXPECT_EQ(HashIn(one.out), HashIn(three.out));
   EXPECT_NE(HashIn(one.out), HashIn(fewer.out));
+}
+
+// Restricts this process, and the programs that it starts, to one core while it lives.
+class OnOneCore {
+ public:
+  OnOneCore() {
+    EXPECT_EQ(sched_getaffinity(0, sizeof(before_), &before_), 0);
+    int first = 0;
+    while (first < CPU_SETSIZE - 1 && !CPU_ISSET(first, &before_)) ++first;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(first, &one);
+    EXPECT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+  }
+  OnOneCore(const OnOneCore&) = delete;
+  OnOneCore& operator=(const OnOneCore&) = delete;
+  ~OnOneCore() { EXPECT_EQ(sched_setaffinity(0, sizeof(before_), &before_), 0); }
+
+  int cores_before() const { return CPU_COUNT(&before_); }
+
+ private:
+  cpu_set_t before_;
+};
+
+TEST(Program, ACampaignRunsOnAllCoresUnlessToldOtherwise) {
+  constexpr char kLine[] = "--scenario=noisy --seeds=1..40";
+  int cores = 0;
+  {
+    const OnOneCore one;
+    cores = one.cores_before();
+    const Outcome outcome = Replay(kLine);
+    EXPECT_TRUE(absl::StrContains(outcome.out, ", 1 workers, ")) << outcome.out;
+  }
+  const Outcome outcome = Replay(kLine);
+  EXPECT_TRUE(absl::StrContains(outcome.out, absl::StrCat(", ", cores, " workers, ")))
+      << outcome.out;
 }
 
 TEST(Program, ACampaignGoesOnPastFailuresAndShowsTheFirstInFull) {

@@ -10,6 +10,7 @@ namespace faultline::replay {
 inline constexpr char kTransport[] = "--scenario=transport --faults=none";
 inline constexpr char kTransportHeavy[] = "--scenario=transport --faults=heavy --plane=client";
 inline constexpr char kTransportSwarm[] = "--scenario=transport --faults=swarm --plane=both";
+inline constexpr char kEcho[] = "--scenario=echo --faults=none";
 inline constexpr char kLedger[] = "--scenario=ledger --faults=swarm --plane=both";
 inline constexpr char kLedgerFive[] = "--scenario=ledger-five --faults=swarm --plane=both";
 inline constexpr char kHeavy[] = "--scenario=ledger --faults=heavy --plane=both";
@@ -41,6 +42,9 @@ inline constexpr Planted kPlanted[] = {
     {"cancelled-read-loses-bytes", kTransportHeavy, 10, "no-noise"},
     {"compaction-off-by-one", kTransportHeavy, 10, "no-noise"},
     {"maximum-size-ignored", kTransportSwarm, 10, "maximum"},
+    // Of the least scenario, so that its checks are seen to fail too.
+    {"echo-answers-wrongly", kEcho, 10, "answers"},
+    {"echo-falls-silent", kEcho, 10, "completes"},
     // The service's, where every fault may strike.
     {"reply-before-majority", kLedger, 10, "majority"},
     {"catch-up-skips-at-chunk-end", kLedger, 15, "same-log"},
