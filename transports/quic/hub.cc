@@ -124,6 +124,10 @@ Task<void> Hub::SendLoop() {
     if (!(co_await wake_.Wait()).ok()) break;
     wake_.Reset();
     co_await SendReplies();
+    // Whoever has waited for what came runs first: the answer leaves together with our
+    // acknowledgement, in one packet.
+    for (Session* next = turns_.front(); next != nullptr; next = turns_.Next(next)) next->Deliver();
+    co_await Yield();
     while (Session* next = turns_.PopFront()) co_await TakeTurn(next->shared_from_this());
   }
   own_stop_.RequestStop();

@@ -188,9 +188,10 @@ void Session::Receive(std::span<const std::byte> datagram, const Endpoint& from)
   engine::Entered entered(context_.environment);
   Path path(context_.local, from);
   ngtcp2_pkt_info info{};
+  engine_time_ = Timestamp();
   int error = ngtcp2_conn_read_pkt(connection_.get(), path.get(), &info,
                                    reinterpret_cast<const uint8_t*>(datagram.data()),
-                                   datagram.size(), Timestamp());
+                                   datagram.size(), engine_time_);
   if (error != 0) OnReceiveError(error);
   if (connection_ != nullptr && server_) {
     peer_ = ToEndpoint(ngtcp2_conn_get_path(connection_.get())->remote);
@@ -250,10 +251,14 @@ void Session::BeginTurn() {
   if (connection_ == nullptr) return;
   if (handshake_done_ && !settled_.is_set()) settled_.Set();
   if (!arrived_.empty()) stream_arrived_.Set();
-  for (auto& [id, stream] : streams_) {
-    CheckStopped(stream.get());
-    stream->Deliver();
-  }
+  for (auto& [id, stream] : streams_) CheckStopped(stream.get());
+  Deliver();
+}
+
+// Data alone: that the handshake is done is told when its last packet is about to leave.
+void Session::Deliver() {
+  if (connection_ == nullptr) return;
+  for (auto& [id, stream] : streams_) stream->Deliver();
 }
 
 void Session::CheckDeadlines(MonotonicTime now) {
@@ -268,9 +273,9 @@ void Session::CheckDeadlines(MonotonicTime now) {
 
 void Session::CheckExpiry() {
   engine::Entered entered(context_.environment);
-  ngtcp2_tstamp now = Timestamp();
-  if (ngtcp2_conn_get_expiry(connection_.get()) > now) return;
-  int error = ngtcp2_conn_handle_expiry(connection_.get(), now);
+  engine_time_ = Timestamp();
+  if (ngtcp2_conn_get_expiry(connection_.get()) > engine_time_) return;
+  int error = ngtcp2_conn_handle_expiry(connection_.get(), engine_time_);
   if (error == 0) return;
   if (error == NGTCP2_ERR_IDLE_CLOSE) return Drain(IdleTimeout());
   CloseWithEngineError(error,
@@ -281,7 +286,7 @@ void Session::EndTurn() {
   if (connection_ != nullptr) {
     engine::Entered entered(context_.environment);
     // Before the handshake is done there is no round trip to pace by, but a guess of 333 ms.
-    if (handshake_done_) ngtcp2_conn_update_pkt_tx_time(connection_.get(), Timestamp());
+    if (handshake_done_) ngtcp2_conn_update_pkt_tx_time(connection_.get(), engine_time_);
     CheckDelivered();
   }
   ArmTimer();

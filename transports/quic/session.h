@@ -112,6 +112,8 @@ class Session final : public ListNode,
   void SetNumber(uint64_t number) { number_ = number; }
   uint64_t number() const { return number_; }
   void Receive(std::span<const std::byte> datagram, const Endpoint& from);
+  // Hands the data that has come to those who wait for it.
+  void Deliver();
   void BeginTurn();
   // The next packet, in `room` of `kPacketMax` bytes; 0 if there is none for now.
   size_t WritePacket(std::span<std::byte> room, Endpoint* to);
@@ -232,6 +234,10 @@ class Session final : public ListNode,
   std::unique_ptr<ngtcp2_conn, ConnectionDeleter> connection_;
   std::vector<ConnectionId> ids_;
   TurnTimer timer_;
+  // When the engine was last told of a datagram or of a turn. A turn is one instant to it: were
+  // time to pass between two packets, an acknowledgement that was not due for the first would be a
+  // packet of its own behind it.
+  ngtcp2_tstamp engine_time_ = 0;
 
   Streams streams_;
   int64_t last_sent_ = -1;  // the stream that had the last packet: others come first

@@ -84,7 +84,7 @@ void Session::CheckStopped(StreamState* stream) {
   engine::Entered entered(context_.environment);
   ngtcp2_ssize error = ngtcp2_conn_writev_stream(connection_.get(), nullptr, nullptr, nullptr, 0,
                                                  nullptr, NGTCP2_WRITE_STREAM_FLAG_NONE,
-                                                 stream->id(), &kTooLong, 1, Timestamp());
+                                                 stream->id(), &kTooLong, 1, engine_time_);
   if (error == NGTCP2_ERR_STREAM_SHUT_WR) stream->OnRefused();
 }
 
@@ -170,7 +170,7 @@ ngtcp2_ssize Session::WriteOnce(StreamState* stream, std::span<std::byte> room,
   ngtcp2_ssize size = ngtcp2_conn_writev_stream(
       connection_.get(), &path->path, &info, reinterpret_cast<uint8_t*>(room.data()), kPacketMax,
       &taken, flags, stream == nullptr ? -1 : stream->id(), bytes.data(), piece.bytes.size(),
-      Timestamp());
+      engine_time_);
   if (stream != nullptr && taken >= 0) {
     stream->OnSent(static_cast<size_t>(taken), piece.last);
     last_sent_ = stream->id();
