@@ -139,6 +139,24 @@ TEST(Catalogue, FaultsOfDatagramsBiteOnQuicOnly) {
   }
 }
 
+// The clients' plane has no streams then: a reset aimed there would never have an effect.
+TEST(Catalogue, WithQuicResetsStrikeBetweenReplicasOnly) {
+  const harness::Scenario& ledger = Named("ledger");
+  for (const auto& aim : harness::Aims()) {
+    sim::FaultEffects effects;
+    for (uint64_t seed = 1; seed <= 5; ++seed) {
+      harness::RunOptions options = harness::DefaultOptions(ledger.info(), seed);
+      options.transport = "quic";
+      options.faults = sim::FaultLevel::kHeavy;
+      options.plane = aim.value;
+      effects.Merge(ledger.Run(options, {}).effects);
+    }
+    const bool between_replicas = aim.value != harness::Aim::kClient;
+    EXPECT_EQ(effects.configured(sim::Fault::kReset), between_replicas) << aim.name;
+    EXPECT_EQ(effects.bites(sim::Fault::kReset) > 0, between_replicas) << aim.name;
+  }
+}
+
 // A scenario that strikes at a chosen place strikes there with every seed.
 TEST(Catalogue, DirectedFaultsBite) {
   const std::pair<std::string_view, sim::Fault> kDirected[] = {

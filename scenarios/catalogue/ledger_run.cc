@@ -117,6 +117,8 @@ sim::FaultPlanConfig LedgerRun::FaultsBetween(Duration begin, Duration end) cons
   config.replica_datagrams = false;
   if (transport_ != any::Scheme::kQuic) {
     config.without.assign(std::begin(sim::kDatagramFaults), std::end(sim::kDatagramFaults));
+  } else if (stage_.options().plane == harness::Aim::kClient) {
+    config.without = {sim::Fault::kReset};  // only streams are reset, and the clients have none
   }
   config.begin = begin;
   config.end = end;
