@@ -42,6 +42,7 @@ void AddLedgerChoices(uint32_t replicas, harness::ScenarioInfo* info) {
   for (const auto& bug : message::TransportBugCatalog()) {
     if (bug.needs_bad_peer) continue;  // replicas and clients keep to the protocol
     info->bugs.push_back({Text(bug.name), Text(bug.what), Text(bug.origin)});
+    if (!bug.over_websocket) info->bugs.back().transports = {"tcp", "tls", "quic"};
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,11 +12,11 @@
 #include "runtime/scope.h"
 #include "runtime/stream_io.h"
 #include "scenarios/catalogue/talk_checker.h"
+#include "scenarios/catalogue/talk_wires.h"
 #include "scenarios/catalogue/talker.h"
 #include "scenarios/harness/stage.h"
 #include "sim/host.h"
 #include "transports/message/bugs.h"
-#include "transports/tcp/tcp.h"
 
 namespace faultline::catalogue {
 namespace {
@@ -29,6 +30,7 @@ constexpr Duration kConnectPatience = 3s;
 constexpr Duration kBound = 90s;  // from the end of the last fault to the end of the last talk
 
 // One run of the scenario.
+template <typename Wire>
 class TransportRun {
  public:
   TransportRun(const harness::RunOptions& options, const harness::RunHooks& hooks)
@@ -96,17 +98,16 @@ class TransportRun {
   // --- The server ---
 
   Task<void> Serve(Runtime runtime) {
-    auto listener = tcp::Listener::Listen(runtime.network, runtime.buffers,
-                                          Endpoint::Ipv4Any(kPort), {.connection = connection_});
-    FAULTLINE_CHECK(listener.ok()) << listener.status();
     Scope talks(co_await ThisTask());
+    auto listener = Wire::Listen({runtime, &talks, connection_}, Endpoint::Ipv4Any(kPort));
+    FAULTLINE_CHECK(listener.ok()) << listener.status();
     while (true) {
       auto accepted = co_await listener->Accept();
       if (accepted.ok()) talks.Spawn(Answer(runtime, *std::move(accepted)));
     }
   }
 
-  Task<void> Answer(Runtime runtime, tcp::Connection connection) {
+  Task<void> Answer(Runtime runtime, typename Wire::Connection connection) {
     ++open_;
     Talker talker(runtime, &checker_, {connection.peer_address(), false}, limits_);
     constexpr Ending kEndings[] = {Ending::kFinish, Ending::kFinish, Ending::kFinish,
@@ -120,50 +121,53 @@ class TransportRun {
 
   Task<void> TalkALot(Runtime runtime) {
     Scope lanes(co_await ThisTask());
-    for (uint32_t i = 0; i < kLanes; ++i) lanes.Spawn(Lane(runtime));
+    for (uint32_t i = 0; i < kLanes; ++i) lanes.Spawn(Lane({runtime, &lanes, connection_}));
     co_await lanes.Join();
   }
 
-  Task<void> Lane(Runtime runtime) {
+  Task<void> Lane(WireEnvironment environment) {
+    const Runtime& runtime = environment.runtime;
     ++lanes_;
     ++open_;
     while (world()->now() < MonotonicTime(kWindowEnd)) {
       constexpr Ending kEndings[] = {Ending::kFinish, Ending::kFinish, Ending::kAbort,
                                      Ending::kCancel, Ending::kTorn,   Ending::kTooLarge};
       const Ending ending = kEndings[runtime.random->Below(std::size(kEndings))];
-      co_await (ending == Ending::kTorn ? BreakOff(runtime) : TalkOnce(runtime, ending));
+      co_await (ending == Ending::kTorn ? BreakOff(environment) : TalkOnce(environment, ending));
       (void)co_await runtime.clock->SleepFor(runtime.random->Between(Duration::zero(), 50ms));
     }
     --lanes_;
     OnTalkEnd();
   }
 
-  Task<void> TalkOnce(Runtime runtime, Ending ending) {
-    tcp::Connector connector(runtime.network, runtime.buffers, {.connection = connection_});
+  Task<void> TalkOnce(WireEnvironment environment, Ending ending) {
+    const Runtime runtime = environment.runtime;
     auto connection =
         co_await Deadline(runtime.clock, runtime.clock->Now() + kConnectPatience,
-                          connector.Connect(server_->Address(sim::Plane::kClient, kPort)));
+                          Wire::Connect(environment, server_->Address(sim::Plane::kClient, kPort)));
     if (!connection.ok()) co_return;
     Talker talker(runtime, &checker_, {connection->local_address(), true}, limits_);
     co_await talker.Talk(*std::move(connection), ending);
   }
 
   // A few whole messages and a part of another, on the bare stream, as somebody's broken program.
-  Task<void> BreakOff(Runtime runtime) {
-    auto stream = co_await Deadline(
+  Task<void> BreakOff(WireEnvironment environment) {
+    const Runtime runtime = environment.runtime;
+    auto bare = co_await Deadline(
         runtime.clock, runtime.clock->Now() + kConnectPatience,
-        runtime.network->Connect(server_->Address(sim::Plane::kClient, kPort), {}));
-    if (!stream.ok()) co_return;
-    const TalkId talk{(*stream)->local_address(), true};
+        Wire::ConnectBare(environment, server_->Address(sim::Plane::kClient, kPort)));
+    if (!bare.ok()) co_return;
+    Stream* stream = bare->stream();
+    const TalkId talk{stream->local_address(), true};
     const uint64_t salt = checker_.OnBegin(talk, Ending::kTorn);
     const uint64_t whole = runtime.random->Below(4);
     checker_.OnSending(salt, whole + 1);
     absl::Status sent = co_await Deadline(runtime.clock, runtime.clock->Now() + limits_.patience,
-                                          SendTorn(runtime, stream->get(), salt, whole));
-    if (!sent.ok() || !(*stream)->ShutdownWrite().ok()) co_return;
+                                          SendTorn(runtime, stream, salt, whole));
+    if (!sent.ok() || !stream->ShutdownWrite().ok()) co_return;
     (void)co_await Deadline(runtime.clock, runtime.clock->Now() + limits_.patience,
-                            ReadToEnd(stream->get()));
-    (void)(*stream)->Close();
+                            ReadToEnd(stream));
+    (void)stream->Close();
   }
 
   Task<absl::Status> SendTorn(Runtime runtime, Stream* stream, uint64_t salt, uint64_t whole) {
@@ -171,8 +175,11 @@ class TransportRun {
       const size_t size = runtime.random->Below(2000);
       const message::Message message = MakeTalkMessage(runtime.buffers, salt, i, size);
       const size_t part = 1 + runtime.random->Below(message.size() - 1);
-      absl::Status sent = co_await WriteAll(
-          stream, message.frozen().bytes().first(i <= whole ? message.size() : part));
+      const std::string header = Wire::FrameHeader(message.size());
+      absl::Status sent = co_await WriteAll(stream, std::as_bytes(std::span(header)));
+      if (!sent.ok()) co_return sent;
+      sent = co_await WriteAll(stream,
+                               message.frozen().bytes().first(i <= whole ? message.size() : part));
       if (!sent.ok()) co_return sent;
     }
     co_return absl::OkStatus();
@@ -189,7 +196,7 @@ class TransportRun {
 
   message::TransportBugs bugs_;
   TalkLimits limits_;
-  tcp::ConnectionOptions connection_;
+  message::StreamConnectionOptions connection_;
   TalkChecker checker_;
   uint32_t lanes_ = 0;  // that go on
   uint32_t open_ = 0;   // lanes, and talks of the server
@@ -214,17 +221,18 @@ class TransportScenario final : public harness::Scenario {
         "a failed writer stays dead and takes its reader along; every talk ends.";
     info_.default_faults = sim::FaultLevel::kSwarm;
     info_.default_scheduling = sim::Scheduling::kRandom;
-    info_.transports = {"tcp"};
+    info_.transports = {"tcp", "ws"};
     for (const auto& bug : message::TransportBugCatalog()) {
       info_.bugs.push_back({std::string(bug.name), std::string(bug.what), std::string(bug.origin)});
+      if (!bug.over_websocket) info_.bugs.back().transports = {"tcp"};
     }
   }
 
   const harness::ScenarioInfo& info() const override { return info_; }
   harness::RunReport Run(const harness::RunOptions& options,
                          const harness::RunHooks& hooks) const override {
-    TransportRun run(options, hooks);
-    return run.Run();
+    if (options.transport == "ws") return TransportRun<WebSocketWire>(options, hooks).Run();
+    return TransportRun<TcpWire>(options, hooks).Run();
   }
 
  private:

@@ -33,6 +33,8 @@ struct BugInfo {
   std::string name;    // for --bug
   std::string what;    // what the programs then do
   std::string origin;  // where such a bug was real
+  // Over which of the scenario's transports there is one; empty: over all.
+  std::vector<std::string> transports{};
 };
 
 struct ScenarioInfo {

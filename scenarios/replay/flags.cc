@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "scenarios/flags/flag_parser.h"
 #include "scenarios/flags/nearest.h"
 
@@ -114,6 +115,7 @@ class CommandLine {
   absl::Status CheckScheduling();
   absl::Status ChooseTransport();
   absl::Status CheckBugs();
+  absl::Status CheckTransportOf(std::string_view bug) const;
   absl::Status CheckFiles();
   absl::Status OnlyFor(bool allowed, std::string_view flag, std::string_view what) const;
 
@@ -326,9 +328,25 @@ absl::Status CommandLine::CheckBugs() {
       return absl::InvalidArgumentError(
           absl::StrCat("--bug: scenario ", scenario_, " has no planted bugs; see --list-bugs"));
     }
-    if (std::find(known.begin(), known.end(), bug) != known.end()) continue;
+    if (std::find(known.begin(), known.end(), bug) != known.end()) {
+      if (absl::Status checked = CheckTransportOf(bug); !checked.ok()) return checked;
+      continue;
+    }
     return absl::InvalidArgumentError(absl::StrCat("--bug: there is no '", bug, "'; did you mean ",
                                                    Nearest(bug, known), "? see --list-bugs"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CommandLine::CheckTransportOf(std::string_view name) const {
+  for (const harness::BugInfo& bug : flags_.scenario->info().bugs) {
+    if (bug.name != name || bug.transports.empty()) continue;
+    const bool has = std::find(bug.transports.begin(), bug.transports.end(),
+                               flags_.options.transport) != bug.transports.end();
+    if (has && !flags_.all_transports) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--bug: '", bug.name, "' exists over ", absl::StrJoin(bug.transports, ", "), ", not over ",
+        flags_.all_transports ? "all" : flags_.options.transport, "; see --transport"));
   }
   return absl::OkStatus();
 }

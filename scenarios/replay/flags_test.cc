@@ -119,6 +119,10 @@ INSTANTIATE_TEST_SUITE_P(
                 "carrier-pigeon?"},
         Mistake{"--scenario=noisy --seed=1 --bug=first-bgu",
                 "--bug: there is no 'first-bgu'; did you mean first-bug? see --list-bugs"},
+        Mistake{"--scenario=noisy --seed=1 --transport=carrier-pigeon --bug=wired-bug",
+                "--bug: 'wired-bug' exists over tcp, not over carrier-pigeon; see --transport"},
+        Mistake{"--scenario=noisy --seeds=1..2 --transport=all --bug=first-bug --bug=wired-bug",
+                "--bug: 'wired-bug' exists over tcp, not over all; see --transport"},
         Mistake{"--trace=", "--trace: the value is empty"}));
 
 TEST_F(Flags, AnUnknownScenarioIsNamedWithAllThatThereAre) {
@@ -174,6 +178,12 @@ TEST_F(Flags, AllTransportsAreOneAfterTheOther) {
   EXPECT_EQ(flags->options.transport, "tcp") << "never a transport of that name";
   EXPECT_FALSE(Parse("--scenario=noisy --seed=1 --transport=tcp")->all_transports);
   EXPECT_FALSE(Parse("--scenario=noisy --seed=1 --transport=all --trace=t").ok());
+}
+
+TEST_F(Flags, ABugIsTakenOverATransportThatHasIt) {
+  EXPECT_TRUE(Parse("--scenario=noisy --seed=1 --bug=wired-bug").ok());
+  EXPECT_TRUE(Parse("--scenario=noisy --seed=1 --transport=tcp --bug=wired-bug").ok());
+  EXPECT_TRUE(Parse("--scenario=noisy --seed=1 --transport=all --bug=first-bug").ok());
 }
 
 TEST_F(Flags, WhatARunIsNamedByParsesBackToTheSameRun) {

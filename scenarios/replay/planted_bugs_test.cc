@@ -88,6 +88,16 @@ std::string NameOfBug(const testing::TestParamInfo<Planted>& info) {
 }
 
 INSTANTIATE_TEST_SUITE_P(List, PlantedBugTest, testing::ValuesIn(kPlanted), NameOfBug);
+INSTANTIATE_TEST_SUITE_P(OverWebSocket, PlantedBugTest, testing::ValuesIn(kPlantedOverWebSocket),
+                         NameOfBug);
+
+// A command line that cannot bite is a mistake, not a run that passes.
+TEST(PlantedBugs, OneThatATransportDoesNotHaveIsRefused) {
+  const Outcome outcome =
+      Replay("--scenario=transport --seed=1 --transport=ws --bug=partial-write-swaps-order");
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_TRUE(absl::StrContains(outcome.err, "exists over tcp, not over ws")) << outcome.err;
+}
 
 TEST(PlantedBugs, EachOfTheListHasARow) {
   std::set<std::string> listed;

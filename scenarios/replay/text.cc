@@ -94,6 +94,11 @@ std::vector<ListedBug> BugsOf(const harness::Registry& registry, const harness::
   return bugs;
 }
 
+std::string OverText(const harness::BugInfo& bug) {
+  if (bug.transports.empty()) return "";
+  return absl::StrCat("; over ", absl::StrJoin(bug.transports, ", "));
+}
+
 }  // namespace
 
 std::string Grouped(uint64_t number) {
@@ -200,9 +205,9 @@ std::string ScenarioList(const harness::Registry& registry) {
 std::string BugList(const harness::Registry& registry, const harness::Scenario* only) {
   std::string text;
   for (const ListedBug& listed : BugsOf(registry, only)) {
-    absl::StrAppend(&text, listed.bug->name, "\n    ", listed.bug->what,
-                    "\n    met in: ", listed.bug->origin,
-                    "\n    for: ", absl::StrJoin(listed.scenarios, ", "), "\n");
+    absl::StrAppend(
+        &text, listed.bug->name, "\n    ", listed.bug->what, "\n    met in: ", listed.bug->origin,
+        "\n    for: ", absl::StrJoin(listed.scenarios, ", "), OverText(*listed.bug), "\n");
   }
   if (text.empty()) return "no planted bugs\n";
   return text;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <string>
 #include <utility>
@@ -25,14 +26,16 @@ namespace {
 // the program calls that an error.
 constexpr uint64_t kSeedsOfDrawnFaults = 40;
 
-// Each campaign of the table, with as many seeds as any of its rows takes, or more.
+// Each campaign of the tables, with as many seeds as any of its rows takes, or more.
 std::map<std::string, uint64_t> Campaigns() {
   std::map<std::string, uint64_t> campaigns;
-  for (const Planted& planted : kPlanted) {
+  auto add = [&campaigns](const Planted& planted) {
     const bool drawn = !absl::StrContains(planted.where, "--faults=none");
     uint64_t& seeds = campaigns[planted.where];
     seeds = std::max({seeds, planted.seeds, drawn ? kSeedsOfDrawnFaults : 0});
-  }
+  };
+  std::for_each(std::begin(kPlanted), std::end(kPlanted), add);
+  std::for_each(std::begin(kPlantedOverWebSocket), std::end(kPlantedOverWebSocket), add);
   return campaigns;
 }
 

@@ -206,6 +206,20 @@ Task<void> OpenWithoutCertificates(Runtime runtime) {
   co_await scope.Join();
 }
 
+Task<void> ListenOnAQuery(Runtime runtime) {
+  Scope scope(co_await ThisTask());
+  const Url url = *ParseUrl("ws://10.1.0.1:9/bus?token=x");
+  EXPECT_TRUE(absl::IsInvalidArgument(Listen({runtime, &scope}, url, {}).status()));
+  EXPECT_TRUE(MakeConnector({runtime, &scope}, url, {}).ok());
+  co_await scope.Join();
+}
+
+TEST(Any, APathThatIsListenedOnHasNoQuery) {
+  sim::World world({.seed = 1});
+  world.AddHost({.name = "host"})->Boot(&ListenOnAQuery);
+  EXPECT_TRUE(world.Run({.until = 60s}).passed());
+}
+
 TEST(Any, WithoutCertificatesThereIsNoTls) {
   sim::World world({.seed = 1});
   world.AddHost({.name = "host"})->Boot([](const Runtime& runtime) {

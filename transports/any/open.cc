@@ -1,5 +1,6 @@
 #include "transports/any/open.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -25,6 +26,19 @@ absl::Status Wanted(const Url& url, const char* what) {
 
 tcp::ConnectionOptions FramesOf(const Options& options) {
   return {.reader = options.reader, .bugs = options.bugs};
+}
+
+websocket::ConnectionOptions WebSocketOptionsOf(const Options& options) {
+  websocket::ConnectionOptions connection;
+  websocket::InputOptions& input = connection.input;
+  input.receive_buffer_bytes =
+      std::max(websocket::kMinReceiveBuffer, options.reader.receive_buffer_bytes);
+  input.receive_buffer_max_bytes =
+      std::max(input.receive_buffer_bytes, options.reader.receive_buffer_max_bytes);
+  input.direct_bytes = options.reader.direct_bytes;
+  input.own_buffers = options.reader.own_buffers;
+  connection.bugs = options.bugs;
+  return connection;
 }
 
 websocket::Environment ForWebSocket(const Environment& environment) {
@@ -72,8 +86,13 @@ class TlsConnector {
 
 absl::StatusOr<Listener> ListenWebSocket(const Environment& environment, const Url& url,
                                          const Options& options, websocket::StreamLayer* layer) {
+  if (url.path.find('?') != std::string::npos) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(url.ToString(), ": a path that is listened on has no query"));
+  }
   websocket::ListenerOptions listening;
   listening.socket = options.listen;
+  listening.connection = WebSocketOptionsOf(options);
   listening.policy.path = url.path;
   listening.layer = layer;
   return Erase(websocket::Listener::Listen(ForWebSocket(environment), environment.runtime.network,
@@ -105,7 +124,7 @@ Connector WebSocketConnector(const Environment& environment, const Url& url, con
                              websocket::StreamLayer* layer) {
   websocket::ConnectorOptions connecting;
   connecting.socket = options.connect;
-  connecting.request.host = url.address.ToString();
+  connecting.connection = WebSocketOptionsOf(options);
   connecting.request.path = url.path;
   connecting.layer = layer;
   return Connector::Of(

@@ -37,7 +37,8 @@ struct Options {
   const message::TransportBugs* bugs = nullptr;
 };
 
-// Errors: those of the transport; FailedPrecondition, if it needs a certificate and there is none.
+// Errors: those of the transport; FailedPrecondition, if it needs a certificate and there is none;
+// InvalidArgument, if a path has a query.
 absl::StatusOr<Listener> Listen(const Environment& environment, const Url& url,
                                 const Options& options);
 // For any address of that transport; `url` says which, and what to ask for. Errors:

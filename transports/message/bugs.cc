@@ -16,7 +16,8 @@ constexpr TransportBugDescription kCatalog[] = {
     {"partial-write-swaps-order",
      "after a partial write the next whole buffers of the batch change places",
      "a writer that queues the rest of a batch anew", false,
-     &TransportBugs::partial_write_swaps_order},
+     &TransportBugs::partial_write_swaps_order,
+     /*over_websocket=*/false},  // a client's batch is one buffer, already masked
     {"failed-writer-goes-on",
      "after a failed or cancelled batch the stream is kept and takes the next batch",
      "TigerBeetle's message bus: a send races shutdown and is cancelled", false,

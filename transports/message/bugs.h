@@ -37,6 +37,8 @@ struct TransportBugDescription {
   std::string_view origin;  // where such a bug was real
   bool needs_bad_peer;      // shows only if a peer ends within a frame, or sends too large a one
   bool TransportBugs::* enabled;  // its switch
+  // Whether it is a bug of WebSocket too; all are bugs of streams of frames (tcp, tls, quic, unix).
+  bool over_websocket = true;
 };
 
 std::span<const TransportBugDescription> TransportBugCatalog();

@@ -278,7 +278,8 @@ TEST(WebSocketClosing, OnlyACloseFrameIsACleanEnd) {
   const std::string large = MessageFrame(&pool, 2, 200'000, {});
   ExpectTorn(one, FrameError::kNone, "between frames");
   ExpectTorn(one + two.substr(0, 3), FrameError::kTornHeader, "in a frame's header");
-  ExpectTorn(one + two.substr(0, 700), FrameError::kTornHeader, "in a frame");
+  ExpectTorn(one + two.substr(0, 200), FrameError::kTornHeader, "in a message's header");
+  ExpectTorn(one + two.substr(0, 700), FrameError::kTornBody, "in a frame");
   ExpectTorn(one + large.substr(0, 100'000), FrameError::kTornBody, "in a large frame");
 }
 

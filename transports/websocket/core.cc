@@ -87,10 +87,10 @@ class Core::Sending {
     Core* core = std::exchange(core_, nullptr);
     core->sending_ = false;
     core->output_.End();
-    if (!status.ok()) {
-      core->failure_ = status;
-      core->Abort();
-    }
+    const message::TransportBugs* bugs = core->options_.bugs;
+    if (status.ok() || Planted(bugs, &message::TransportBugs::failed_writer_goes_on)) return status;
+    core->failure_ = status;
+    if (!Planted(bugs, &message::TransportBugs::dead_writer_parks_reader)) core->Abort();
     return status;
   }
 
@@ -106,7 +106,7 @@ Core::Core(std::unique_ptr<Stream> stream, std::shared_ptr<Engine> engine, Buffe
       executor_(scope->executor()),
       options_(options),
       session_(engine_.get()),
-      input_(&session_, pool, options.input),
+      input_(&session_, pool, options.input, options.bugs),
       output_(pool, client ? engine_->entropy() : nullptr) {
   wire_.Set();
 }
@@ -150,6 +150,8 @@ Task<absl::Status> Core::Refuse(absl::Status why) {
 }
 
 Task<absl::Status> Core::AskUpgrade(UpgradeRequest request) {
+  const Endpoint peer = stream_->peer_address();
+  if (request.host.empty() && peer.is_ip()) request.host = peer.ToString();
   absl::Status begun = session_.BeginClient(request);
   if (!begun.ok()) co_return begun;
   absl::Status written = co_await WriteControl();
@@ -223,7 +225,9 @@ std::optional<absl::StatusOr<message::Message>> Core::TryNext(size_t max_message
 
 // OK: more is to be read. Anything else is final.
 absl::Status Core::OnFound(MessageInput::Found found) {
-  if (found == MessageInput::Found::kPeerClosed) {
+  if (found == MessageInput::Found::kPeerClosed && dead_ && !failure_.ok()) {
+    read_end_ = AbortedHere();  // beside a writer that has failed there is no clean end
+  } else if (found == MessageInput::Found::kPeerClosed) {
     read_end_ = PeerClosedStatus(session_.peer_reason());
     const bool torn = input_.within_message() && message::IsConnectionClosed(read_end_);
     if (torn) read_end_ = input_.EndOfStream();
@@ -250,7 +254,10 @@ void Core::OnWrongFrame() {
 
 // Cancelled by a stop request is not final: nothing was lost.
 absl::Status Core::OnReadFault(absl::Status status) {
-  if (absl::IsCancelled(status) && ErrnoOf(status) != ECANCELED) return status;
+  if (absl::IsCancelled(status) && ErrnoOf(status) != ECANCELED) {
+    input_.OnCancelled();
+    return status;
+  }
   if (absl::IsCancelled(status)) status = AbortedHere();
   read_end_ = status;
   Abort();
@@ -296,13 +303,22 @@ Task<absl::Status> Core::SendBatch(FrozenBatch* batch) {
     const size_t of_control = std::min(*written, control_left);
     control_left -= of_control;
     control_written_ += of_control;
-    output_.OnWritten(*written);
+    OnWritten(*written);
   }
   batch->Clear();
   ReleaseWire();
   absl::Status done = sending.Done(absl::OkStatus());
   OnChange();
   co_return done;
+}
+
+void Core::OnWritten(size_t bytes) {
+  const message::TransportBugs* bugs = options_.bugs;
+  if (__builtin_expect(bugs != nullptr, false) && bytes < output_.offered()) {
+    if (bugs->partial_write_is_complete) return output_.DropRest();
+    if (bugs->partial_write_starts_over) bytes = output_.WholeBuffers(bytes);
+  }
+  output_.OnWritten(bytes);
 }
 
 absl::Status Core::FinishWrites() {

@@ -37,6 +37,7 @@
 #include "runtime/scope.h"
 #include "runtime/stream.h"
 #include "runtime/task.h"
+#include "transports/message/bugs.h"
 #include "transports/message/message.h"
 #include "transports/websocket/engine.h"
 #include "transports/websocket/frame_output.h"
@@ -49,6 +50,9 @@ struct ConnectionOptions {
   InputOptions input{};
   Duration handshake_grace = std::chrono::seconds(10);
   Duration close_grace = std::chrono::seconds(2);
+  // Planted bugs (transports/message/bugs.h); null but in the replay program. Outlives the
+  // connection.
+  const message::TransportBugs* bugs = nullptr;
 };
 
 namespace internal {
@@ -124,6 +128,7 @@ class Core : public std::enable_shared_from_this<Core> {
   Task<absl::Status> DropInput();
   Task<absl::Status> DropSome();
   Task<absl::Status> WaitForChange();
+  void OnWritten(size_t bytes);
   void QueueClose(int code, std::string_view reason);
 
   const std::shared_ptr<Engine> engine_;

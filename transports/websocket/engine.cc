@@ -127,7 +127,8 @@ absl::Status Session::BeginClient(const UpgradeRequest& request) {
   }
   if (descriptor_ < 0) return absl::ResourceExhaustedError("websocket: max_sessions");
   Entered entered(this);
-  wsi_ = FaultlineLwsConnect(engine_->context_, request.host.c_str(), request.path.c_str(),
+  const char* host = request.host.empty() ? "localhost" : request.host.c_str();
+  wsi_ = FaultlineLwsConnect(engine_->context_, host, request.path.c_str(),
                              request.origin.empty() ? nullptr : request.origin.c_str(), this);
   return wsi_ != nullptr ? absl::OkStatus() : UpgradeFailure();
 }

@@ -49,7 +49,8 @@ struct UpgradePolicy {
 
 // What a client asks for.
 struct UpgradeRequest {
-  std::string host = "localhost";  // at most 100 bytes, as `path` and `origin`
+  // At most 100 bytes, as `path` and `origin`. Empty: the address of the peer that is asked.
+  std::string host{};
   std::string path = "/";
   std::string origin{};  // empty: none is sent
 };

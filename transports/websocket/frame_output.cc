@@ -93,6 +93,26 @@ void FrameOutput::OnWritten(size_t bytes) {
   MaskMore();
 }
 
+size_t FrameOutput::offered() const {
+  size_t bytes = 0;
+  for (const iovec& buffer : buffers()) bytes += buffer.iov_len;
+  return bytes;
+}
+
+size_t FrameOutput::WholeBuffers(size_t bytes) const {
+  size_t whole = 0;
+  for (const iovec& buffer : buffers()) {
+    if (whole + buffer.iov_len > bytes) break;
+    whole += buffer.iov_len;
+  }
+  return whole;
+}
+
+void FrameOutput::DropRest() {
+  first_ = buffers_.size();
+  next_ = messages_.size();
+}
+
 void FrameOutput::End() {
   messages_ = {};
   next_ = 0;

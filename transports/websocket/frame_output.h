@@ -44,6 +44,12 @@ class FrameOutput {
   void OnWritten(size_t bytes);
   void End();
 
+  // For planted bugs: what the next write is given; the part of the first `bytes` of it that is
+  // whole buffers; and to be done, whatever is left.
+  size_t offered() const;
+  size_t WholeBuffers(size_t bytes) const;
+  void DropRest();
+
  private:
   void AddFrames(std::span<const Frozen> messages);
   void DrawMasks(size_t count);

@@ -113,6 +113,21 @@ TEST(WebSocketHostile, ChangedRequestsDoNoHarm) {
   EXPECT_GT(refused, 1000u);
 }
 
+TEST(WebSocketHostile, OwnBuffersStartAtAPage) {
+  for (bool client : {false, true}) {
+    EndOptions options;
+    options.input.own_buffers = true;
+    for (size_t step : {1, 700, 100'000}) {
+      End end(client, options);
+      EXPECT_EQ(end.Take(Traffic(!client), step), Found::kPeerClosed);
+      EXPECT_EQ(end.tags(), OneTo(4));
+      for (const std::byte* place : end.places()) {
+        EXPECT_EQ(reinterpret_cast<uintptr_t>(place) % 4096, 0u);
+      }
+    }
+  }
+}
+
 // A header that promises much, and nothing behind it.
 TEST(WebSocketHostile, APromiseOfSizeTakesNoMemory) {
   End end(false);

@@ -15,9 +15,10 @@ namespace {
 using message::FrameError;
 using message::FrameErrorStatus;
 using message::kHeaderSize;
+using message::Planted;
+using message::TransportBugs;
 
 constexpr size_t kAlignment = alignof(message::Header);
-constexpr size_t kMinReceiveBuffer = 1024;
 // What is read when a large message is expected: its headers, or a few small frames.
 constexpr size_t kHeadBytes = 1024;
 // RFC 6455, section 5.2: the first bit of a length of 64 is 0.
@@ -48,10 +49,12 @@ absl::Status Wrong(const char* what) {
 
 }  // namespace
 
-MessageInput::MessageInput(Session* session, BufferPool* pool, const InputOptions& options)
+MessageInput::MessageInput(Session* session, BufferPool* pool, const InputOptions& options,
+                           const TransportBugs* bugs)
     : session_(session),
       pool_(pool),
       options_(options),
+      bugs_(bugs),
       packer_(pool),
       wanted_(options.receive_buffer_bytes) {
   FAULTLINE_CHECK(options.receive_buffer_bytes >= kMinReceiveBuffer)
@@ -59,6 +62,7 @@ MessageInput::MessageInput(Session* session, BufferPool* pool, const InputOption
 }
 
 MessageInput::Found MessageInput::Find(size_t max_message_size, message::Message* out) {
+  if (Planted(bugs_, &TransportBugs::maximum_size_ignored)) max_message_size = SIZE_MAX;
   for (;;) {
     if (!failure_.ok()) return Found::kFailed;
     if (session_->peer_closed()) return Found::kPeerClosed;
@@ -180,8 +184,11 @@ MessageInput::Found MessageInput::TakeWhole(const FrameHeader& header, size_t ma
 
 Frozen MessageInput::Own(std::span<const std::byte> message) {
   const auto offset = static_cast<size_t>(message.data() - buffer_.data());
-  if (offset % kAlignment == 0) return buffer_.Share(offset, message.size());
-  Unfrozen own = packer_.Allocate(message.size());
+  if (offset % kAlignment == 0 && !options_.own_buffers) {
+    return buffer_.Share(offset, message.size());
+  }
+  Unfrozen own =
+      options_.own_buffers ? pool_->Allocate(message.size()) : packer_.Allocate(message.size());
   std::memcpy(own.data(), message.data(), message.size());
   return std::move(own).Freeze();
 }
@@ -301,7 +308,8 @@ void MessageInput::MakeRoom() {
   const bool stays = end_ <= buffer_.size() / 2 && begin_ + needed_ <= buffer_.size();
   if (buffer_.size() >= wanted_ && stays && (rest > 0 || !buffer_.unshared())) return;
   Slab old;
-  const std::byte* from = buffer_.data() + begin_;
+  const bool stale = begin_ > 0 && Planted(bugs_, &TransportBugs::compaction_off_by_one);
+  const std::byte* from = buffer_.data() + begin_ - (stale ? 1 : 0);
   if (buffer_.size() < wanted_ || !buffer_.unshared()) {
     old = std::exchange(buffer_, Slab(pool_->Allocate(wanted_)));
   }
@@ -321,14 +329,34 @@ size_t MessageInput::ReadLimit() const {
 
 absl::Status MessageInput::EndOfStream() const {
   if (assembling_ && body_.size() != 0) {
+    if (Planted(bugs_, &TransportBugs::torn_body_is_clean_end)) return message::ConnectionClosed();
     return FrameErrorStatus(FrameError::kTornBody,
                             absl::StrCat("torn body: ", filled_ - kHeaderSize, " of ",
                                          body_.size() - kHeaderSize, " bytes"));
   }
-  if (assembling_ || begin_ != end_) {
-    return FrameErrorStatus(FrameError::kTornHeader, "websocket: the stream ended within a frame");
-  }
+  if (assembling_ || begin_ != end_) return TornFrame();
   return absl::DataLossError("websocket: the stream ended without a close frame");
+}
+
+// A part of a frame, of which the engine has seen nothing, or of a message's header.
+absl::Status MessageInput::TornFrame() const {
+  const std::optional<FrameHeader> header = ReadFrameHeader(unread());
+  const bool body = header.has_value() && unread().size() >= header->header_size + kHeaderSize;
+  if (Planted(bugs_, body ? &TransportBugs::torn_body_is_clean_end
+                          : &TransportBugs::torn_header_is_clean_end)) {
+    return message::ConnectionClosed();
+  }
+  return FrameErrorStatus(body ? FrameError::kTornBody : FrameError::kTornHeader,
+                          "websocket: the stream ended within a frame");
+}
+
+void MessageInput::OnCancelled() {
+  if (!Planted(bugs_, &TransportBugs::cancelled_read_loses_bytes)) return;
+  begin_ = end_;
+  body_ = Unfrozen();
+  filled_ = 0;
+  left_ = 0;
+  assembling_ = false;
 }
 
 absl::Status MessageInput::ParseBytes(std::byte* bytes, size_t size) {

@@ -35,6 +35,7 @@
 #include "absl/status/status.h"
 #include "runtime/buffer_packer.h"
 #include "runtime/frozen.h"
+#include "transports/message/bugs.h"
 #include "transports/message/header.h"
 #include "transports/message/message.h"
 #include "transports/websocket/engine.h"
@@ -42,14 +43,20 @@
 
 namespace faultline::websocket {
 
+inline constexpr size_t kMinReceiveBuffer = 1024;
+
 struct InputOptions {
-  // Of the receive buffer, which comes from the pool with the first read. At least 1024.
+  // Of the receive buffer, which comes from the pool with the first read. At least
+  // `kMinReceiveBuffer`.
   size_t receive_buffer_bytes = size_t{64} << 10;
   // What it grows to, by doubling, while reads fill it. At most 1 MiB, if pools are to keep it.
   size_t receive_buffer_max_bytes = size_t{256} << 10;
   // After a message of at least this many bytes, and of at least half a receive buffer, the next
   // one is expected to be large as well: only its head is read into the receive buffer.
   size_t direct_bytes = size_t{16} << 10;
+  // Each message gets a buffer of its own, which starts at a multiple of 4096 (see
+  // message::FrameReaderOptions).
+  bool own_buffers = false;
 };
 
 class MessageInput {
@@ -61,8 +68,9 @@ class MessageInput {
     kFailed,      // what came is wrong: `failure`, `close_code`
   };
 
-  // Neither is owned; both outlive it.
-  MessageInput(Session* session, BufferPool* pool, const InputOptions& options);
+  // None is owned; all outlive it. `bugs` may be null (transports/message/bugs.h).
+  MessageInput(Session* session, BufferPool* pool, const InputOptions& options,
+               const message::TransportBugs* bugs = nullptr);
   MessageInput(const MessageInput&) = delete;
   MessageInput& operator=(const MessageInput&) = delete;
 
@@ -76,6 +84,9 @@ class MessageInput {
   std::span<const iovec> BeginRead(std::array<iovec, 2>* buffers);
   // What a read into them brought, at least 1 byte. Errors: `failure`.
   absl::Status OnRead(size_t bytes);
+
+  // The read was cancelled: nothing is lost, but by a planted bug.
+  void OnCancelled();
 
   // What has arrived and was not looked at: for the upgrade.
   std::span<const std::byte> unread() const { return {buffer_.data() + begin_, end_ - begin_}; }
@@ -118,10 +129,12 @@ class MessageInput {
   absl::Status Check(absl::Status status, int close_code);
   absl::Status ParseBytes(std::byte* bytes, size_t size);
   Found Fail(absl::Status status, int close_code);
+  absl::Status TornFrame() const;
 
   Session* const session_;
   BufferPool* const pool_;
   const InputOptions options_;
+  const message::TransportBugs* const bugs_;
   BufferPacker packer_;
   Slab buffer_;
   size_t begin_ = 0;

@@ -389,6 +389,9 @@ TEST(WebSocketUpgrade, AClientGivesUpInTime) {
         EXPECT_TRUE(absl::IsDeadlineExceeded(done.client_end)) << done.client_end;
         EXPECT_NE(done.client_end.message().find("handshake_grace"), absl::string_view::npos);
         EXPECT_EQ(done.raw.substr(0, 16), "GET / HTTP/1.1\r\n");
+        // Nothing else was asked for: the peer is named by its address.
+        EXPECT_NE(done.raw.find("\r\nHost: " + done.address.ToString() + "\r\n"), std::string::npos)
+            << done.raw;
       },
       context);
 }

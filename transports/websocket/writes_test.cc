@@ -1,10 +1,12 @@
-// Goal: a batch is one write, whichever side sends it, and never follows our close frame.
+// Goal: a batch is one write, whichever side sends it, and never follows our close frame; one that
+// fails takes the reader along.
 // Method: connections over streams in memory, which count the writes that they are given, and let a
 // test choose the moment at which a write goes on.
 
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cerrno>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -14,6 +16,7 @@
 
 #include "runtime/check.h"
 #include "runtime/combine.h"
+#include "runtime/errors.h"
 #include "runtime/scope.h"
 #include "runtime/testing/manual_clock.h"
 #include "transports/testing/memory_stream.h"
@@ -145,6 +148,37 @@ TEST(WebSocketWrites, NoBatchFollowsOurCloseFrame) {
   EXPECT_EQ(frames[0].opcode, 10);
   EXPECT_EQ(frames[1].opcode, 10);
   EXPECT_EQ(CloseCodeIn(wire), CloseReason::kUnsupportedData);
+  EXPECT_TRUE(loop.Await(Joined(&scope)));
+}
+
+// The peer has finished, and its close frame is here already, behind the message that is read last.
+TEST(WebSocketWrites, BesideAFailedWriterThereIsNoCleanEnd) {
+  Pair pair;
+  TaskRunner loop;
+  Scope scope(loop.Await(ThisExecutor()));
+  const Environment environment{&pair.clock, &pair.entropy, &pair.pool, &scope};
+  auto engine = std::make_shared<Engine>(&pair.clock, &pair.entropy, EngineOptions{});
+  auto [stream, peer] = faultline::testing::MakeMemoryStreams({.capacity = 200});
+  auto serving =
+      loop.Start(Connection::Serve(environment, engine, std::move(stream), &pair.policy, {}));
+  Inject(peer.get(), UpgradeRequestText());
+  loop.Run();
+  ASSERT_TRUE(serving.done() && serving.result().ok());
+  auto [reader, writer] = std::move(*serving.result()).Split();
+  Inject(peer.get(), MessageFrame(&pair.pool, 1, 10, {}) + CloseFrame(1000, "", true));
+  EXPECT_TRUE(loop.Await(reader.ReadMessage(kMax)).ok());
+  FrozenBatch batch;
+  batch.Add(Sample(&pair.pool, 1, 500).frozen());
+  auto sending = loop.Start(writer.SendBatch(&batch));
+  loop.Run();
+  ASSERT_FALSE(sending.done()) << "there is no room";
+  sending.RequestStop();
+  loop.Run();
+  EXPECT_TRUE(absl::IsCancelled(sending.result())) << sending.result();
+  for (int i = 0; i < 2; ++i) {
+    const absl::Status end = loop.Await(reader.ReadMessage(kMax)).status();
+    EXPECT_EQ(ErrnoOf(end), ECONNABORTED) << end;
+  }
   EXPECT_TRUE(loop.Await(Joined(&scope)));
 }
 

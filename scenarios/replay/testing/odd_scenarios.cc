@@ -55,7 +55,9 @@ class OddScenario final : public harness::Scenario {
     info_.story = info_.summary;
     info_.default_scheduling = sim::Scheduling::kRandom;
     info_.transports = {"tcp", "carrier-pigeon"};
-    info_.bugs = {{"first-bug", "does harm", "nowhere"}, {"second-bug", "does harm", "nowhere"}};
+    info_.bugs = {{"first-bug", "does harm", "nowhere"},
+                  {"second-bug", "does harm", "nowhere"},
+                  {"wired-bug", "does harm", "nowhere", {"tcp"}}};
   }
 
   const harness::ScenarioInfo& info() const override { return info_; }

@@ -11,6 +11,9 @@ inline constexpr char kTransport[] = "--scenario=transport --faults=none";
 inline constexpr char kTransportHeavy[] = "--scenario=transport --faults=heavy --plane=client";
 inline constexpr char kTransportSwarm[] = "--scenario=transport --faults=swarm --plane=both";
 inline constexpr char kEcho[] = "--scenario=echo --faults=none";
+inline constexpr char kWebSocket[] = "--scenario=transport --faults=none --transport=ws";
+inline constexpr char kWebSocketHeavy[] =
+    "--scenario=transport --faults=heavy --plane=client --transport=ws";
 inline constexpr char kLedger[] = "--scenario=ledger --faults=swarm --plane=both";
 inline constexpr char kLedgerFive[] = "--scenario=ledger-five --faults=swarm --plane=both";
 inline constexpr char kHeavy[] = "--scenario=ledger --faults=heavy --plane=both";
@@ -63,6 +66,19 @@ inline constexpr Planted kPlanted[] = {
     {"ack-of-older-incarnation", kAmnesia, 40, "majority"},
     {"dropped-prepare-forgotten", kStalledBackup, 10, "converged"},
     {"slow-peer-stalls-all", kSlowBackup, 10, "calm|pace"},
+};
+
+// Those of the transports that WebSocket has as well.
+inline constexpr Planted kPlantedOverWebSocket[] = {
+    {"partial-write-is-complete", kWebSocket, 10, "no-noise"},
+    {"partial-write-starts-over", kWebSocket, 10, "no-noise"},
+    {"failed-writer-goes-on", kWebSocket, 10, "dead-writer"},
+    {"dead-writer-parks-reader", kWebSocket, 10, "dead-writer|ends|no-noise"},
+    {"torn-header-is-clean-end", kWebSocket, 10, "torn"},
+    {"torn-body-is-clean-end", kWebSocket, 10, "torn"},
+    {"cancelled-read-loses-bytes", kWebSocketHeavy, 30, "no-noise"},
+    {"compaction-off-by-one", kWebSocketHeavy, 30, "no-noise"},
+    {"maximum-size-ignored", kWebSocket, 10, "maximum"},
 };
 
 }  // namespace faultline::replay

@@ -56,6 +56,7 @@ MessageInput::Found End::Take(std::string_view wire, std::span<const size_t> ste
     if (found == MessageInput::Found::kMessage) {
       std::span<const std::byte> bytes = message.frozen().bytes();
       messages_.emplace_back(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+      places_.push_back(bytes.data());
       tags_.push_back(faultline::testing::TagOf(message));
       continue;
     }

@@ -47,6 +47,8 @@ class End {
   // Of the messages that came.
   const std::vector<uint64_t>& tags() const { return tags_; }
   const std::vector<std::string>& messages() const { return messages_; }
+  // Where they began.
+  const std::vector<const std::byte*>& places() const { return places_; }
   const MessageInput& input() const { return input_; }
   Session* session() { return &session_; }
 
@@ -62,6 +64,7 @@ class End {
   Session session_;
   MessageInput input_;
   std::vector<uint64_t> tags_;
+  std::vector<const std::byte*> places_;
   std::vector<std::string> messages_;
 };
 
