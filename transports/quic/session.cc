@@ -178,7 +178,7 @@ ngtcp2_tstamp Session::Timestamp() const {
 
 // --- Receiving ---
 
-void Session::Receive(std::span<const std::byte> datagram, const Endpoint& from) {
+void Session::Receive(std::span<const std::byte> datagram, const Endpoint& from, Ecn ecn) {
   if (connection_ == nullptr) {
     // Answered ever more rarely: two closed ends must not keep each other talking.
     close_due_ = answering() && std::has_single_bit(++packets_after_close_);
@@ -187,7 +187,7 @@ void Session::Receive(std::span<const std::byte> datagram, const Endpoint& from)
   }
   engine::Entered entered(context_.environment);
   Path path(context_.local, from);
-  ngtcp2_pkt_info info{};
+  ngtcp2_pkt_info info{.ecn = static_cast<uint8_t>(ecn)};
   engine_time_ = Timestamp();
   int error = ngtcp2_conn_read_pkt(connection_.get(), path.get(), &info,
                                    reinterpret_cast<const uint8_t*>(datagram.data()),

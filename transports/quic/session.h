@@ -3,9 +3,9 @@
 // It makes no calls of a socket. Its hub (hub.h) hands it datagrams, gives it turns and
 // asks it for packets:
 //
-//   session->Receive(datagram, from);        // then the session has asked for a turn
+//   session->Receive(datagram, from, ecn);   // then the session has asked for a turn
 //   session->BeginTurn();                    // timers; reads and writes that can complete
-//   while (size_t size = session->WritePacket(room, &to)) ... send them ...
+//   while (size_t size = session->WritePacket(room, &header)) ... send them ...
 //   session->EndTurn();                      // arms the timer
 //
 // States
@@ -41,6 +41,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "runtime/clock.h"
+#include "runtime/datagram.h"
 #include "runtime/endpoint.h"
 #include "runtime/engine/environment.h"
 #include "runtime/event.h"
@@ -54,6 +55,14 @@
 namespace faultline::quic {
 
 class Session;
+
+// Where a packet goes, and what is written on it.
+struct PacketHeader {
+  Endpoint to{};
+  Ecn ecn = Ecn::kNotEct;
+
+  friend bool operator==(const PacketHeader&, const PacketHeader&) = default;
+};
 
 // What a session asks of its endpoint.
 class SessionHost {
@@ -111,12 +120,12 @@ class Session final : public ListNode,
   // Its place among the sessions of the endpoint.
   void SetNumber(uint64_t number) { number_ = number; }
   uint64_t number() const { return number_; }
-  void Receive(std::span<const std::byte> datagram, const Endpoint& from);
+  void Receive(std::span<const std::byte> datagram, const Endpoint& from, Ecn ecn);
   // Hands the data that has come to those who wait for it.
   void Deliver();
   void BeginTurn();
   // The next packet, in `room` of `kPacketMax` bytes; 0 if there is none for now.
-  size_t WritePacket(std::span<std::byte> room, Endpoint* to);
+  size_t WritePacket(std::span<std::byte> room, PacketHeader* header);
   // Bytes that one turn may send, so that sessions share a socket fairly and packets are paced.
   size_t burst_bytes() const;
   void EndTurn();
@@ -213,8 +222,13 @@ class Session final : public ListNode,
   bool AllDelivered() const;
   bool HasCreditFor(const StreamState& stream) const;
   StreamState* PickStream();
-  ngtcp2_ssize WriteOnce(StreamState* stream, std::span<std::byte> room, ngtcp2_path_storage* path);
-  size_t TakeClosePacket(std::span<std::byte> room, Endpoint* to);
+  // What is being written: where it goes and how, filled in step by step.
+  struct Draft {
+    ngtcp2_path_storage path{};
+    ngtcp2_pkt_info info{};
+  };
+  ngtcp2_ssize WriteOnce(StreamState* stream, std::span<std::byte> room, Draft* draft);
+  size_t TakeClosePacket(std::span<std::byte> room, PacketHeader* header);
 
   // To closing: writes the packet that `error` describes. To draining. Both free the engines.
   void CloseWith(const ngtcp2_connection_close_error& error, const absl::Status& status);
