@@ -3,54 +3,10 @@
 #include "runtime/check.h"
 
 namespace faultline::quic {
-namespace internal {
-
-absl::Status SharedSession::ShutdownWrite() {
-  absl::Status status = stream_->ShutdownWrite();
-  write_finished_ = true;
-  CloseIfOver();
-  return status;
-}
-
-void SharedSession::OnCleanEnd() {
-  read_ended_ = true;
-  CloseIfOver();
-}
-
-void SharedSession::CloseIfOver() {
-  if (write_finished_ && read_ended_) session_.Close();
-}
-
-absl::Status SharedSession::Close() {
-  absl::Status status = stream_->Close();
-  session_.Close();
-  return status;
-}
-
-void SharedSession::Abort() {
-  session_.Abort();
-  stream_->Abort();
-}
-
-}  // namespace internal
-
 Connection::Connection(SessionHandle session, std::unique_ptr<Stream> stream, BufferPool* pool,
                        const ConnectionOptions& options)
-    : Connection(std::make_shared<internal::SharedSession>(std::move(session), std::move(stream)),
-                 pool, options) {}
-
-Connection::Connection(std::shared_ptr<internal::SharedSession> shared, BufferPool* pool,
-                       const ConnectionOptions& options)
-    : reader_(shared, pool, options), writer_(shared, options) {}
-
-std::pair<Reader, Writer> Connection::Split() && {
-  return {std::move(reader_), std::move(writer_)};
-}
-
-Connection Connection::Reunite(Reader reader, Writer writer) {
-  FAULTLINE_CHECK(reader.shared_ == writer.shared_) << "the halves of two connections";
-  return Connection(std::move(reader), std::move(writer));
-}
+    : Connection(std::make_unique<SessionStream>(std::move(session), std::move(stream)), pool,
+                 options) {}
 
 // --- Listener ---
 
