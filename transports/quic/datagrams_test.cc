@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "runtime/check.h"
-#include "runtime/errors.h"
+#include "runtime/scope.h"
+#include "sim/host.h"
+#include "sim/world.h"
 #include "transports/message/frame_error.h"
 #include "transports/quic/quic.h"
 #include "transports/quic/testing/fixture.h"
@@ -64,6 +66,16 @@ Task<void> MirrorClient(Place place, Context* context) {
   context->client_end = co_await testing::ReadToEnd(&reader, &context->answers, kMax);
 }
 
+Task<void> InScope(testing::Side side, Runtime runtime, Context* context) {
+  Scope scope(co_await ThisTask());
+  Surroundings surroundings{.scope = &scope,
+                            .clock = runtime.clock,
+                            .network = runtime.network,
+                            .entropy = runtime.entropy};
+  co_await side(Place{runtime, surroundings}, context);
+  co_await scope.Join();
+}
+
 void CheckMirrored(const Context& context) {
   EXPECT_EQ(context.received, OneTo(kMessages));
   EXPECT_EQ(context.answers, OneTo(kMessages));
@@ -73,17 +85,31 @@ TEST(QuicDatagrams, PacketsOfATurnLeaveTogether) {
   InBothWorlds(MirrorServer, MirrorClient, [](const Context& context) {
     CheckMirrored(context);
     EXPECT_GT(context.counters.sent, 500u);
-    EXPECT_LT(context.counters.sends * 2, context.counters.sent);
+    EXPECT_LT(context.counters.sends * 3, context.counters.sent * 2);  // acknowledgements are alone
     EXPECT_EQ(context.counters.send_errors, 0u);
   });
 }
 
-// In simulation alone: whether a kernel joins them is its own affair.
-TEST(QuicDatagrams, WhatCameTogetherIsReceivedTogether) {
-  Context context = InSimulation(MirrorServer, MirrorClient, NewContext(), {}).context;
+// In simulation alone: whether a kernel joins them is its own affair. The server sleeps now and
+// then, so that datagrams wait for it.
+TEST(QuicDatagrams, WhatHasComeMeanwhileIsReceivedTogether) {
+  sim::World world({.seed = 1});
+  sim::Host* server = world.AddHost({.name = "server"});
+  sim::Host* client = world.AddHost({.name = "client"});
+  Context context = NewContext();
+  context.listen = Endpoint::Ipv4Any(7000);
+  context.address = server->Address(sim::Plane::kReplica, 7000);
+  server->Boot([&](const Runtime& run) { return InScope(MirrorServer, run, &context); });
+  client->Boot([&](const Runtime& run) { return InScope(MirrorClient, run, &context); });
+  for (int i = 0; i < 10; ++i) {
+    world.After(i * 10ms, [server] { server->Pause(); });
+    world.After(i * 10ms + 8ms, [server] { server->Resume(); });
+  }
+  sim::Verdict verdict = world.Run({.until = 60s});
+  EXPECT_TRUE(verdict.passed()) << verdict.ToString();
   CheckMirrored(context);
   EXPECT_GT(context.counters.received, 500u);
-  EXPECT_LT(context.counters.receives * 2, context.counters.received);
+  EXPECT_LT(context.counters.receives + 50, context.counters.received);
 }
 
 // --- Congestion that is told (RFC 9000, section 13.4) ---
@@ -117,7 +143,7 @@ TEST(QuicDatagrams, APathThatBleachesIsUsedWithout) {
   Context calm = Over({});
   Context bleached = Over({.bleach_ecn = true});
   EXPECT_EQ(bleached.counters.received_ect, 0u);
-  EXPECT_EQ(bleached.count, calm.count);
+  EXPECT_GT(bleached.count * 10, calm.count * 9);  // marks make acknowledgements a little longer
 }
 
 }  // namespace
