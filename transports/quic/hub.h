@@ -37,6 +37,7 @@
 #include "runtime/endpoint.h"
 #include "runtime/event.h"
 #include "runtime/list.h"
+#include "runtime/scope.h"
 #include "runtime/stop.h"
 #include "runtime/task.h"
 #include "transports/quic/connection_id.h"
@@ -55,6 +56,7 @@ struct HubCounters {
   uint64_t sends = 0;                 // that they left by; likewise
   uint64_t received_ect = 0;          // of senders who understand congestion marks (RFC 3168)
   uint64_t received_ce = 0;           // of these, marked
+  uint64_t migrations = 0;            // of sessions, after `Rebind`
   uint64_t dropped = 0;               // of nobody's session, or no QUIC at all
   uint64_t version_negotiations = 0;  // answers of these kinds:
   uint64_t retries = 0;
@@ -101,6 +103,12 @@ class Hub final : private SessionHost {
   // A session that has sent nothing yet. Errors: FailedPrecondition if the hub is over; those of
   // `Session::Connect`.
   absl::StatusOr<std::shared_ptr<Session>> Connect(const Endpoint& peer);
+
+  // Goes on from another socket, bound to `local`, and closes the one that it had: sessions migrate
+  // (`Session::Migrate`), or go on as behind a NAT. Of clients. Errors: those of `Network::Bind`;
+  // FailedPrecondition if the hub is over, or a peer has yet to confirm a handshake (RFC 9000,
+  // section 9). Then nothing has changed.
+  absl::Status Rebind(const Endpoint& local);
 
   // The next session whose handshake is done. Errors: Cancelled; OutOfRange after `StopAccepting`.
   Channel<std::shared_ptr<Session>>::ReceiveOp Accept() { return ready_.Receive(); }
@@ -154,7 +162,10 @@ class Hub final : private SessionHost {
   void RemoveId(const ConnectionId& id) override { ids_.erase(id); }
 
   static Task<void> Run(std::shared_ptr<Hub> hub);
-  Task<void> ReceiveLoop();
+  // As long as `socket` is the hub's. It keeps it until it has heard that it is not.
+  Task<void> ReceiveFrom(std::shared_ptr<DatagramSocket> socket);
+  Task<void> ReceiveLoop(DatagramSocket* socket);
+  absl::Status OpenSocket(const Endpoint& local);
   Task<void> SendLoop();
   Task<void> TakeTurn(std::shared_ptr<Session> session);
   Task<void> SendReplies();
@@ -210,7 +221,10 @@ class Hub final : private SessionHost {
   const Options options_;
   const engine::Environment environment_;
   Endpoint local_;
-  std::unique_ptr<DatagramSocket> socket_;
+  // Shared with who receives and who sends: they may still, when the hub has another.
+  std::shared_ptr<DatagramSocket> socket_;
+  StopSource* receive_stop_ = nullptr;  // of the loop that receives from it, in that loop's frame
+  Scope* loops_ = nullptr;              // while the task runs
   std::shared_ptr<const TlsContext> tls_;  // shared with the sessions that began with it
   std::vector<uint8_t> reset_key_;
   std::array<uint8_t, kKeyBytes> token_key_{};

@@ -71,4 +71,11 @@ Task<absl::StatusOr<Connection>> Connector::Connect(Endpoint peer) {
   co_return Connection(std::move(session), *std::move(stream), pool_, connection_);
 }
 
+absl::Status Connector::Rebind() {
+  absl::Status status;
+  if (ipv4_.has_value()) status.Update((*ipv4_)->Rebind(Endpoint::Ipv4Any(0)));
+  if (ipv6_.has_value()) status.Update((*ipv6_)->Rebind(Endpoint::Ipv6Any(0)));
+  return status;
+}
+
 }  // namespace faultline::quic

@@ -123,6 +123,9 @@ class Connector {
   // TLS options, named; those of `Network::Bind`; Cancelled.
   Task<absl::StatusOr<Connection>> Connect(Endpoint peer);
 
+  // The connections go on from other ports (`Hub::Rebind`). Errors: as there.
+  absl::Status Rebind();
+
  private:
   absl::StatusOr<Hub::Use> HubFor(const Endpoint& peer);
 

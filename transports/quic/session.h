@@ -81,6 +81,8 @@ struct SessionDetails {
   Duration smoothed_rtt{};
   size_t packet_bytes = 0;  // the largest payload of UDP that is known to get through
   size_t congestion_window_bytes = 0;
+  uint64_t paths_validated = 0;        // after a migration, ours or the peer's
+  std::string peer_certificate_pem{};  // of the peer itself; empty if it has shown none
 };
 
 // What every session of a hub is made with. Not owned, but for `tls`; all of it outlives the
@@ -129,11 +131,19 @@ class Session final : public ListNode,
   // Bytes that one turn may send, so that sessions share a socket fairly and packets are paced.
   size_t burst_bytes() const;
   void EndTurn();
+  // From now on its packets leave from `local`, and come to it: the path is validated, and begins
+  // with a new congestion window and another connection id (RFC 9000, section 9). Of clients.
+  // Errors: FailedPrecondition: the peer has not confirmed the handshake, or takes no migration;
+  // ResourceExhausted: it has not given an id to spare. Then the session goes on as behind a NAT
+  // that has changed its port.
+  absl::Status Migrate(const Endpoint& local);
   // It leaves its hub: nothing is sent any more, and the hub is not touched again.
   void Detach(const absl::Status& status);
 
   bool server() const { return server_; }
   bool open() const { return connection_ != nullptr && handshake_done_; }
+  // The peer has said that the handshake is over for it too (RFC 9001, section 4.1.2).
+  bool confirmed() const { return confirmed_; }
   // The handshake was done, and the first stream is here if that is asked for. It may have ended
   // since: what came before is still to be read.
   bool ready() const;
@@ -169,7 +179,7 @@ class Session final : public ListNode,
 
   bool lingering() const { return lingering_; }
   const TransportOptions& options() const { return context_.options->transport; }
-  Endpoint local_address() const { return context_.local; }
+  Endpoint local_address() const { return local_; }
   Endpoint peer_address() const { return peer_; }
 
  private:
@@ -242,7 +252,9 @@ class Session final : public ListNode,
   const SessionContext context_;
   const bool server_;
   uint64_t number_ = 0;
+  Endpoint local_;
   Endpoint peer_;
+  uint64_t paths_validated_ = 0;
   ngtcp2_crypto_conn_ref reference_{};
   bssl::UniquePtr<SSL> ssl_;
   std::unique_ptr<ngtcp2_conn, ConnectionDeleter> connection_;
@@ -260,6 +272,7 @@ class Session final : public ListNode,
   Event settled_;
 
   bool handshake_done_ = false;
+  bool confirmed_ = false;
   bool announced_ = false;
   bool lingering_ = false;
   bool early_data_seen_ = false;
