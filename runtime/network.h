@@ -47,6 +47,10 @@ struct BindOptions {
   // than the MTU of its first link fails with EMSGSIZE, than that of a later one vanishes. For
   // those who find out the MTU of a path themselves.
   bool dont_fragment = false;
+  // A receive may bring several datagrams that came one after the other from one sender, of one
+  // size but for the last (UDP_GRO, where the system has it): `DatagramInfo::segment_bytes` tells.
+  // Whoever sets it receives into 64 KiB.
+  bool receive_several = false;
   // No address reuse of any kind: another process must not be able to take datagrams.
 };
 

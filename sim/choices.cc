@@ -23,7 +23,8 @@ constexpr std::string_view kNames[] = {"schedule",       "priority",
                                        "ephemeral-port", "ack-latency",
                                        "application",    "entropy",
                                        "fault-plan",     "clock",
-                                       "reset",          "yield"};
+                                       "reset",          "yield",
+                                       "mark-ce"};
 static_assert(std::size(kNames) == static_cast<size_t>(Choice::kCount));
 
 void PutU64(std::string* out, uint64_t value) {

@@ -50,6 +50,7 @@ enum class Choice : uint8_t {
   kClock,        // skew and drift
   kReset,        // an injected RST
   kYield,        // a completion that goes through the ready queue
+  kMarkCe,       // congestion is told to a datagram
   kCount,
 };
 
@@ -166,6 +167,8 @@ class Chooser {
         return static_cast<size_t>(Choice::kLatency);
       case Choice::kPriority:
         return static_cast<size_t>(Choice::kAckLatency);
+      case Choice::kMarkCe:  // of datagrams, the other of streams: nobody has both
+        return static_cast<size_t>(Choice::kPartialWrite);
       default:
         return static_cast<size_t>(kind);
     }
@@ -173,7 +176,7 @@ class Chooser {
 
   Choices* choices_;
   uint64_t who_;
-  std::array<uint32_t, static_cast<size_t>(Choice::kCount)> counts_{};
+  std::array<uint32_t, static_cast<size_t>(Choice::kMarkCe)> counts_{};
 };
 
 }  // namespace faultline::sim

@@ -28,8 +28,10 @@ struct LinkConfig {
   Ratio duplicate{};                     // UDP: arrives twice; TCP: the second is discarded
   Ratio reorder{};  // UDP: delayed by `reorder_delay`; TCP: those behind it wait
   Latency reorder_delay = Latency::Uniform(0us, 2ms);
-  Ratio corrupt{};    // UDP: one byte changes; TCP: the checksum fails, so it is lost
-  size_t mtu = 1500;  // bytes of an IP packet; longer datagrams vanish
+  Ratio corrupt{};          // UDP: one byte changes; TCP: the checksum fails, so it is lost
+  Ratio mark_ce{};          // UDP: of those that can be told so, congestion is told (RFC 3168)
+  bool bleach_ecn = false;  // UDP: routers clear what they should carry
+  size_t mtu = 1500;        // bytes of an IP packet; longer datagrams vanish
 };
 
 // What the sockets of a host do beyond the necessary.

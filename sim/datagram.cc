@@ -60,10 +60,10 @@ Endpoint TargetOf(const Endpoint& to) {
 class SimDatagramSocket::InFlight final : public Actor, public PathUser {
  public:
   static InFlight* New(Host* to, Path* path, const Endpoint& source, const Endpoint& target,
-                       const std::byte* bytes, size_t size, uint64_t hash, uint64_t number) {
-    void* memory = internal::FramePool::Allocate(sizeof(InFlight) + size);
-    auto* datagram = new (memory) InFlight(to, path, source, target, size, hash, number);
-    if (size > 0) std::memcpy(datagram->payload(), bytes, size);
+                       std::span<const std::byte> bytes, Ecn ecn, uint64_t number) {
+    void* memory = internal::FramePool::Allocate(sizeof(InFlight) + bytes.size());
+    auto* datagram = new (memory) InFlight(to, path, source, target, bytes, ecn, number);
+    if (!bytes.empty()) std::memcpy(datagram->payload(), bytes.data(), bytes.size());
     return datagram;
   }
   void Delete() {
@@ -75,6 +75,7 @@ class SimDatagramSocket::InFlight final : public Actor, public PathUser {
   std::byte* payload() { return reinterpret_cast<std::byte*>(this + 1); }
   size_t size() const { return size_; }
   const Endpoint& from() const { return from_; }
+  Ecn ecn() const { return ecn_; }
   uint64_t hash() const { return hash_; }
   // Whether one that left after it has been delivered before it. Once, when it is delivered.
   bool overtaken() const { return number_ != kCopy && path_->NoteDelivery(number_); }
@@ -118,14 +119,15 @@ class SimDatagramSocket::InFlight final : public Actor, public PathUser {
   }
 
  private:
-  InFlight(Host* to, Path* path, const Endpoint& from, const Endpoint& target, size_t size,
-           uint64_t hash, uint64_t number)
+  InFlight(Host* to, Path* path, const Endpoint& from, const Endpoint& target,
+           std::span<const std::byte> bytes, Ecn ecn, uint64_t number)
       : to_(to),
         path_(path),
         from_(from),
         target_(target),
-        size_(size),
-        hash_(hash),
+        size_(bytes.size()),
+        hash_(XXH3_64bits(bytes.data(), bytes.size())),
+        ecn_(ecn),
         number_(number) {}
   ~InFlight() override = default;
 
@@ -144,6 +146,7 @@ class SimDatagramSocket::InFlight final : public Actor, public PathUser {
   const Endpoint target_;
   const size_t size_;
   uint64_t hash_;
+  const Ecn ecn_;
   bool corrupted_ = false;
   const uint64_t number_;  // on its path; kCopy for the second of a duplicate
 };
@@ -153,6 +156,7 @@ SimDatagramSocket::SimDatagramSocket(Process* process, const Endpoint& local,
     : process_(process),
       local_(local),
       own_receive_buffer_(options.receive_buffer_bytes),
+      receive_several_(options.receive_several),
       chooser_(process->host()->world()->choices(),
                ChooserId({kDatagramTag, process->host()->id(), local.port(),
                           process->host()->NextDatagramOrdinal(local.port())})) {
@@ -183,12 +187,12 @@ absl::Status SimDatagramSocket::Close() {
 
 absl::Status SimDatagramSocket::CheckSend(const SendOp& op) const {
   if (closed_) return absl::FailedPreconditionError("send: the socket is closed");
-  if (op.capacity() > kMaxPayload)
-    return ErrnoStatus(EMSGSIZE, absl::StrCat("send ", op.capacity(), " bytes"));
+  if (op.bytes().size() > kMaxPayload)
+    return ErrnoStatus(EMSGSIZE, absl::StrCat("send ", op.bytes().size(), " bytes"));
   if (!op.to().is_ip() || op.to().family() != local_.family()) {
     return ErrnoStatus(EAFNOSUPPORT, absl::StrCat("send to ", op.to().ToString()));
   }
-  return absl::OkStatus();
+  return op.Check();
 }
 
 bool SimDatagramSocket::StartSend(SendOp* op) {
@@ -202,65 +206,72 @@ bool SimDatagramSocket::StartSend(SendOp* op) {
     op->Fail(ErrnoStatus(ENETUNREACH, absl::StrCat("send to ", op->to().ToString())));
     return true;
   }
-  SendOnPath(*op, located.host,
-             world->PathBetween(process_->host()->id(), located.host->id(), located.plane));
-  op->Succeed(op->capacity());
+  Path* path = world->PathBetween(process_->host()->id(), located.host->id(), located.plane);
+  std::span<const std::byte> left = op->bytes();
+  do {
+    size_t size = std::min(left.size(), op->segment_bytes());
+    SendOnPath({op->to(), left.first(size), op->ecn()}, located.host, path);
+    left = left.subspan(size);
+  } while (!left.empty());
+  op->Succeed(op->bytes().size());
   return true;
 }
 
-void SimDatagramSocket::SendOnPath(const SendOp& op, Host* to, Path* path) {
+void SimDatagramSocket::SendOnPath(const Outgoing& datagram, Host* to, Path* path) {
   World* world = process_->host()->world();
-  size_t size = op.capacity();
+  size_t size = datagram.bytes.size();
   if (size + kHeaderBytes > path->link().mtu) {
     world->effects()->Bite(Fault::kMtu);
-    ShowLost(op, path, DatagramDrop::kTooLong);
+    ShowLost(datagram, path, DatagramDrop::kTooLong);
     return RecordDrop(world, process_->host(), size, DatagramDrop::kTooLong);
   }
   std::optional<MonotonicTime> arrival =
       path->Depart(world->now(), size + kHeaderBytes, &chooser_, Choice::kLatency);
   if (!arrival.has_value()) {
-    ShowLost(op, path, DatagramDrop::kQueueFull);
+    ShowLost(datagram, path, DatagramDrop::kQueueFull);
     return RecordDrop(world, process_->host(), size, DatagramDrop::kQueueFull);
   }
   if (chooser_.Chance(Choice::kLoss, path->link().loss)) {
     world->effects()->Bite(Fault::kLoss);
-    ShowLost(op, path, DatagramDrop::kLost);
+    ShowLost(datagram, path, DatagramDrop::kLost);
     return RecordDrop(world, process_->host(), size, DatagramDrop::kLost);
   }
   if (chooser_.Chance(Choice::kReorder, path->link().reorder)) {
     *arrival += path->link().reorder_delay.Sample(&chooser_, Choice::kReorderDelay);
   }
   if (chooser_.Chance(Choice::kDuplicate, path->link().duplicate)) {
-    Launch(op, to, path, path->DepartSmall(world->now(), &chooser_, Choice::kLatency), kCopy);
+    Launch(datagram, to, path, path->DepartSmall(world->now(), &chooser_, Choice::kLatency), kCopy);
   }
-  Launch(op, to, path, *arrival, path->NextDatagram());
+  Launch(datagram, to, path, *arrival, path->NextDatagram());
 }
 
-void SimDatagramSocket::Launch(const SendOp& op, Host* to, Path* path, MonotonicTime arrival,
-                               uint64_t number) {
+Ecn SimDatagramSocket::CarriedEcn(Ecn ecn, const Path& path) {
+  if (ecn == Ecn::kNotEct || path.link().bleach_ecn) return Ecn::kNotEct;
+  return chooser_.Chance(Choice::kMarkCe, path.link().mark_ce) ? Ecn::kCe : ecn;
+}
+
+void SimDatagramSocket::Launch(const Outgoing& datagram, Host* to, Path* path,
+                               MonotonicTime arrival, uint64_t number) {
   World* world = process_->host()->world();
-  const iovec& buffer = op.buffers().front();
-  uint64_t hash = XXH3_64bits(buffer.iov_base, buffer.iov_len);
-  InFlight* datagram =
-      InFlight::New(to, path, SourceFor(path->plane(), op.to()), TargetOf(op.to()),
-                    static_cast<const std::byte*>(buffer.iov_base), buffer.iov_len, hash, number);
-  world->Record(TraceKind::kDatagramSend, process_->host()->id(), buffer.iov_len, hash);
-  if (buffer.iov_len > 0 && chooser_.Chance(Choice::kCorrupt, path->link().corrupt)) {
-    datagram->Corrupt(chooser_.Next(Choice::kCorruptPosition));
+  InFlight* flying =
+      InFlight::New(to, path, SourceFor(path->plane(), datagram.target), TargetOf(datagram.target),
+                    datagram.bytes, CarriedEcn(datagram.ecn, *path), number);
+  world->Record(TraceKind::kDatagramSend, process_->host()->id(), flying->size(), flying->hash(),
+                static_cast<uint8_t>(flying->ecn()));
+  if (flying->size() > 0 && chooser_.Chance(Choice::kCorrupt, path->link().corrupt)) {
+    flying->Corrupt(chooser_.Next(Choice::kCorruptPosition));
   }
-  world->events()->Schedule(datagram, arrival);
+  world->events()->Schedule(flying, arrival);
 }
 
 // To the observer of the wire, when it leaves.
-void SimDatagramSocket::ShowLost(const SendOp& op, Path* path, DatagramDrop why) const {
+void SimDatagramSocket::ShowLost(const Outgoing& datagram, Path* path, DatagramDrop why) const {
   World* world = process_->host()->world();
   if (world->wire() == nullptr) return;
-  const iovec& buffer = op.buffers().front();
-  world->wire()->OnUdp(world->wall_now(),
-                       {.from = SourceFor(path->plane(), op.to()),
-                        .to = TargetOf(op.to()),
-                        .payload = {static_cast<const std::byte*>(buffer.iov_base), buffer.iov_len},
-                        .fate = FateOf(why)});
+  world->wire()->OnUdp(world->wall_now(), {.from = SourceFor(path->plane(), datagram.target),
+                                           .to = TargetOf(datagram.target),
+                                           .payload = datagram.bytes,
+                                           .fate = FateOf(why)});
 }
 
 Endpoint SimDatagramSocket::SourceFor(Plane plane, const Endpoint& to) const {
@@ -273,9 +284,36 @@ void SimDatagramSocket::Complete(ReceiveOp* op, InFlight* datagram) {
   const iovec& buffer = op->buffers().front();
   size_t size = std::min(buffer.iov_len, datagram->size());
   if (size > 0) std::memcpy(buffer.iov_base, datagram->payload(), size);
-  if (op->info() != nullptr) *op->info() = {datagram->from(), size < datagram->size()};
+  if (op->info() != nullptr) {
+    *op->info() = {datagram->from(), size < datagram->size(), datagram->ecn()};
+  }
   datagram->Delete();
   op->Succeed(size);
+}
+
+SimDatagramSocket::InFlight* SimDatagramSocket::TakeReceived() {
+  InFlight* datagram = received_.front();
+  received_.pop_front();
+  buffered_ -= datagram->size() + kBufferOverhead;
+  return datagram;
+}
+
+// As many as follow, of its size, from its sender; a shorter one is the last.
+void SimDatagramSocket::AddFollowers(ReceiveOp* op, size_t size, Ecn ecn, const Endpoint& from) {
+  const iovec& buffer = op->buffers().front();
+  size_t filled = size;
+  for (size_t count = 1; count < kSegmentsMax && !received_.empty(); ++count) {
+    InFlight* next = received_.front();
+    if (next->size() == 0 || next->size() > size || next->ecn() != ecn) break;
+    if (next->from() != from || filled + next->size() > buffer.iov_len) break;
+    std::memcpy(static_cast<std::byte*>(buffer.iov_base) + filled, next->payload(), next->size());
+    filled += next->size();
+    bool last = next->size() < size;
+    TakeReceived()->Delete();
+    if (last) break;
+  }
+  if (filled > size) op->info()->segment_bytes = size;
+  op->Succeed(filled);
 }
 
 size_t SimDatagramSocket::ReceiveBuffer() const {
@@ -319,10 +357,12 @@ bool SimDatagramSocket::StartReceive(ReceiveOp* op) {
     receiving_ = op;
     return false;
   }
-  InFlight* datagram = received_.front();
-  received_.pop_front();
-  buffered_ -= datagram->size() + kBufferOverhead;
+  InFlight* datagram = TakeReceived();
+  const size_t size = datagram->size();
   Complete(op, datagram);
+  if (receive_several_ && op->info() != nullptr && size > 0 && !op->info()->truncated) {
+    AddFollowers(op, size, op->info()->ecn, op->info()->from);
+  }
   return true;
 }
 

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sim/testing/two_hosts.h"
@@ -247,6 +248,70 @@ TEST_F(Datagrams, ALateDatagramThatNobodyOvertakesIsNotReordered) {
   }
   EXPECT_EQ(lab.bites(), Lab::Bites());
 }
+
+// --- Congestion that is told ---
+
+TEST_F(Datagrams, RoutersMarkThoseWhoUnderstandIt) {
+  Edit([](LinkConfig* link) { link->mark_ce = {1, 1}; });
+  for (Ecn sent : {Ecn::kNotEct, Ecn::kEct0, Ecn::kEct1, Ecn::kCe}) {
+    client->Send(out, to, "x", {.ecn = sent});
+    Ecn expected = sent == Ecn::kNotEct ? Ecn::kNotEct : Ecn::kCe;
+    EXPECT_EQ(lab.Await(server->Receive(in))->info.ecn, expected);
+  }
+}
+
+TEST_F(Datagrams, SomeAreMarkedAndSomeAreNot) {
+  Edit([](LinkConfig* link) { link->mark_ce = {1, 2}; });
+  int marked = 0;
+  for (int i = 0; i < 100; ++i) {
+    client->Send(out, to, "x", {.ecn = Ecn::kEct0});
+    if (lab.Await(server->Receive(in))->info.ecn == Ecn::kCe) ++marked;
+  }
+  EXPECT_GT(marked, 20);
+  EXPECT_LT(marked, 80);
+}
+
+TEST_F(Datagrams, ABleachedPathCarriesNoMarks) {
+  Edit([](LinkConfig* link) {
+    link->mark_ce = {1, 1};
+    link->bleach_ecn = true;
+  });
+  client->Send(out, to, "x", {.ecn = Ecn::kEct0});
+  EXPECT_EQ(lab.Await(server->Receive(in))->info.ecn, Ecn::kNotEct);
+}
+
+// --- Several at once ---
+
+// Each segment travels, and gets lost, by itself.
+TEST_F(Datagrams, SegmentsAreLostOneByOne) {
+  Edit([](LinkConfig* link) { link->loss = {1, 2}; });
+  client->Send(out, to, Pattern(640), {.segment_bytes = 10});
+  lab.Advance(kOneWay);
+  const size_t arrived = ReceiveAll().size();
+  EXPECT_GT(arrived, 10u);
+  EXPECT_LT(arrived, 54u);
+  EXPECT_EQ(arrived + Drops().size(), 64u);
+}
+
+// One size, one sender; a shorter one is the last.
+TEST_F(Datagrams, WhoTakesSeveralGetsRunsOfOneSize) {
+  DatagramSocket* several = server->Bind(server->At(54), {.receive_several = true});
+  DatagramSocket* other = client->Bind(client->At(0));
+  for (size_t size : {10, 10, 4, 10, 20, 20}) {
+    client->Send(out, several->local_address(), Pattern(size));
+  }
+  client->Send(other, several->local_address(), Pattern(20));
+  lab.Advance(kOneWay);
+  std::vector<std::pair<size_t, size_t>> runs;  // bytes, bytes of a segment
+  for (int i = 0; i < 4; ++i) {
+    Received got = *lab.Await(server->Receive(several));
+    runs.emplace_back(got.bytes.size(), got.info.segment_bytes);
+  }
+  using Runs = std::vector<std::pair<size_t, size_t>>;
+  EXPECT_EQ(runs, Runs({{24, 10}, {10, 0}, {40, 20}, {20, 0}}));
+}
+
+// --- Corruption ---
 
 TEST_F(Datagrams, ACorruptDatagramHasOneOtherByte) {
   Edit([](LinkConfig* link) { link->corrupt = {1, 1}; });

@@ -46,8 +46,8 @@ Task<void> StreamContract::WithStreams(Body body) {
   listener.reset();
 }
 
-std::unique_ptr<DatagramSocket> DatagramContract::BindAt(int host) {
-  auto socket = world()->runtime(host).network->Bind(world()->Address(host, family()), {});
+std::unique_ptr<DatagramSocket> DatagramContract::BindAt(int host, const BindOptions& options) {
+  auto socket = world()->runtime(host).network->Bind(world()->Address(host, family()), options);
   EXPECT_TRUE(socket.ok()) << socket.status();
   return socket.ok() ? *std::move(socket) : nullptr;
 }

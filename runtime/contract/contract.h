@@ -73,7 +73,7 @@ class TcpNetworkContract : public Contract {};
 // UDP.
 class DatagramContract : public Contract {
  public:
-  std::unique_ptr<DatagramSocket> BindAt(int host);
+  std::unique_ptr<DatagramSocket> BindAt(int host, const BindOptions& options = {});
 };
 
 // Clocks, timers, tasks, entropy: no sockets.

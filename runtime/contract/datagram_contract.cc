@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
+#include <vector>
 
 #include "runtime/combine.h"
 #include "runtime/contract/contract.h"
@@ -106,6 +108,128 @@ CONTRACT_TEST(DatagramContract, ALongDatagramIsCutAndItsRestIsLost) {
   EXPECT_EQ(*got, 7u);
   EXPECT_FALSE(info.truncated);
 }
+
+// --- Several at once ---
+
+// The datagrams of one receive.
+void Split(const Bytes& bytes, const DatagramInfo& info, std::vector<Bytes>* into) {
+  size_t segment = info.segment_bytes == 0 ? bytes.size() : info.segment_bytes;
+  for (size_t at = 0; at < bytes.size(); at += segment) {
+    size_t end = std::min(bytes.size(), at + segment);
+    into->emplace_back(bytes.begin() + static_cast<ptrdiff_t>(at),
+                       bytes.begin() + static_cast<ptrdiff_t>(end));
+  }
+}
+
+// Until `count` datagrams are here, or something is wrong.
+Task<std::vector<Bytes>> ReceiveDatagrams(DatagramSocket* socket, size_t count, size_t* receives) {
+  std::vector<Bytes> all;
+  while (all.size() < count) {
+    Bytes buffer(size_t{64} << 10);
+    DatagramInfo info;
+    auto got = co_await socket->ReceiveFrom(buffer, &info);
+    if (!got.ok()) break;
+    ++*receives;
+    buffer.resize(*got);
+    Split(buffer, info, &all);
+  }
+  co_return all;
+}
+
+std::vector<Bytes> Cut(const Bytes& bytes, size_t segment) {
+  std::vector<Bytes> all;
+  Split(bytes, {.segment_bytes = segment}, &all);
+  return all;
+}
+
+CONTRACT_TEST(DatagramContract, SegmentsOfASendAreDatagrams) {
+  auto a = t->BindAt(0);
+  auto b = t->BindAt(1);
+  CONTRACT_REQUIRE(a != nullptr && b != nullptr);
+  Endpoint to = b->local_address();
+  for (size_t size : {999, 1000, 1001, 2500, 3000}) {
+    Bytes sent = Pattern(size);
+    auto taken = co_await a->SendTo(&to, sent, {.segment_bytes = 1000});
+    CONTRACT_REQUIRE_OK(taken);
+    EXPECT_EQ(*taken, size);
+    std::vector<Bytes> expected = Cut(sent, 1000);
+    size_t receives = 0;
+    EXPECT_EQ(co_await ReceiveDatagrams(b.get(), expected.size(), &receives), expected);
+    EXPECT_EQ(receives, expected.size());  // it has not asked for more than one at a time
+  }
+}
+
+CONTRACT_TEST(DatagramContract, WhoTakesSeveralGetsTheSameDatagrams) {
+  auto a = t->BindAt(0);
+  auto b = t->BindAt(1, {.receive_several = true});
+  CONTRACT_REQUIRE(a != nullptr && b != nullptr);
+  Endpoint to = b->local_address();
+  for (size_t size : {1, 1000, 20'500}) {
+    Bytes sent = Pattern(size);
+    CONTRACT_REQUIRE_OK(co_await a->SendTo(&to, sent, {.segment_bytes = 1000}));
+    std::vector<Bytes> expected = Cut(sent, 1000);
+    size_t receives = 0;
+    EXPECT_EQ(co_await ReceiveDatagrams(b.get(), expected.size(), &receives), expected);
+    EXPECT_LE(receives, expected.size());
+  }
+}
+
+CONTRACT_TEST(DatagramContract, ASendHasAsManySegmentsAsTheKernelTakes) {
+  auto a = t->BindAt(0);
+  auto b = t->BindAt(1);
+  CONTRACT_REQUIRE(a != nullptr && b != nullptr);
+  Endpoint to = b->local_address();
+  Bytes sent = Pattern(10 * DatagramSocket::kSegmentsMax);
+  CONTRACT_REQUIRE_OK(co_await a->SendTo(&to, sent, {.segment_bytes = 10}));
+  size_t receives = 0;
+  EXPECT_EQ(co_await ReceiveDatagrams(b.get(), DatagramSocket::kSegmentsMax, &receives),
+            Cut(sent, 10));
+  Bytes more = Pattern(10 * DatagramSocket::kSegmentsMax + 1);
+  auto taken = co_await a->SendTo(&to, more, {.segment_bytes = 10});
+  EXPECT_TRUE(absl::IsInvalidArgument(taken.status())) << taken.status();
+}
+
+CONTRACT_TEST(DatagramContract, CongestionNotificationArrivesAsItWasSent) {
+  auto a = t->BindAt(0);
+  auto b = t->BindAt(1);
+  CONTRACT_REQUIRE(a != nullptr && b != nullptr);
+  Endpoint to = b->local_address();
+  for (Ecn ecn : {Ecn::kNotEct, Ecn::kEct0, Ecn::kEct1, Ecn::kCe, Ecn::kNotEct}) {
+    Bytes sent = Pattern(30);
+    CONTRACT_REQUIRE_OK(co_await a->SendTo(&to, sent, {.ecn = ecn, .segment_bytes = 20}));
+    for (size_t size : {20, 10}) {
+      Bytes received(100);
+      DatagramInfo info;
+      auto got = co_await b->ReceiveFrom(received, &info);
+      CONTRACT_REQUIRE_OK(got);
+      EXPECT_EQ(*got, size);
+      EXPECT_EQ(info.ecn, ecn);
+    }
+  }
+}
+
+CONTRACT_TEST(DatagramContract, DatagramsOfOtherNotificationsStayApart) {
+  auto a = t->BindAt(0);
+  auto b = t->BindAt(1, {.receive_several = true});
+  CONTRACT_REQUIRE(a != nullptr && b != nullptr);
+  Endpoint to = b->local_address();
+  Bytes sent = Pattern(10);
+  for (Ecn ecn : {Ecn::kEct0, Ecn::kEct0, Ecn::kCe, Ecn::kEct0}) {
+    CONTRACT_REQUIRE_OK(co_await a->SendTo(&to, sent, {.ecn = ecn}));
+  }
+  CONTRACT_REQUIRE_OK(co_await t->client().clock->SleepFor(20ms));  // all of them are here
+  std::vector<Ecn> all;
+  while (all.size() < 4) {
+    Bytes received(size_t{64} << 10);
+    DatagramInfo info;
+    auto got = co_await b->ReceiveFrom(received, &info);
+    CONTRACT_REQUIRE_OK(got);
+    all.insert(all.end(), *got / sent.size(), info.ecn);
+  }
+  EXPECT_EQ(all, (std::vector<Ecn>{Ecn::kEct0, Ecn::kEct0, Ecn::kCe, Ecn::kEct0}));
+}
+
+// --- Waiting ---
 
 CONTRACT_TEST(DatagramContract, AReceiveWaitsForADatagram) {
   auto a = t->BindAt(0);

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "runtime/check.h"
 #include "runtime/errors.h"
 #include "runtime/kernel/address.h"
+#include "runtime/kernel/datagrams.h"
 
 namespace faultline::epoll {
 
@@ -48,6 +50,11 @@ bool EpollDatagramSocket::StartSend(SendOp* op) {
     op->Fail(absl::FailedPreconditionError("send: the socket is closed"));
     return true;
   }
+  if (absl::Status status = op->Check(); !status.ok()) {
+    op->Fail(std::move(status));
+    return true;
+  }
+  sent_ = 0;
   if (writable_ && TrySend(op)) return true;
   if (absl::Status status = socket_.Want(EPOLLOUT); !status.ok()) {
     op->Fail(std::move(status));
@@ -63,22 +70,48 @@ bool EpollDatagramSocket::TrySend(SendOp* op) {
     op->Fail(to.status());
     return true;
   }
+  do {
+    ssize_t sent = SendNext(*op, *to, op->bytes().subspan(sent_));
+    if (sent < 0 && errno == EAGAIN) {
+      writable_ = false;
+      return false;
+    }
+    if (sent < 0) {
+      op->Fail(Error(errno, absl::StrCat("send to ", op->to().ToString(), " from")));
+      return true;
+    }
+    sent_ += static_cast<size_t>(sent);
+  } while (sent_ < op->bytes().size());
+  op->Succeed(sent_);
+  return true;
+}
+
+ssize_t EpollDatagramSocket::SendNext(const SendOp& op, const kernel::SocketAddress& to,
+                                      std::span<const std::byte> bytes) {
+  if (segments_ && bytes.size() > op.segment_bytes()) {
+    ssize_t sent = Send(to, bytes, op.ecn(), op.segment_bytes());
+    if (sent >= 0 || !kernel::RefusesToCut(errno)) return sent;
+    segments_ = false;
+  }
+  return Send(to, bytes.first(std::min(bytes.size(), op.segment_bytes())), op.ecn(), 0);
+}
+
+ssize_t EpollDatagramSocket::Send(kernel::SocketAddress to, std::span<const std::byte> bytes,
+                                  Ecn ecn, size_t segment_bytes) {
+  iovec buffer{const_cast<std::byte*>(bytes.data()), bytes.size()};
+  msghdr message{};
+  message.msg_name = to.get();
+  message.msg_namelen = to.size;
+  message.msg_iov = &buffer;
+  message.msg_iovlen = 1;
+  kernel::DatagramControl control;
+  control.PrepareSend(to, ecn, segment_bytes, &message);
   ++socket_.core()->transfers;
-  const iovec& bytes = op->buffers().front();
   ssize_t sent;
   do {
-    sent = sendto(socket_.fd(), bytes.iov_base, bytes.iov_len, MSG_NOSIGNAL, to->get(), to->size);
+    sent = sendmsg(socket_.fd(), &message, MSG_NOSIGNAL);
   } while (sent < 0 && errno == EINTR);
-  if (sent < 0 && errno == EAGAIN) {
-    writable_ = false;
-    return false;
-  }
-  if (sent < 0) {
-    op->Fail(Error(errno, absl::StrCat("send to ", op->to().ToString(), " from")));
-  } else {
-    op->Succeed(static_cast<size_t>(sent));
-  }
-  return true;
+  return sent;
 }
 
 void EpollDatagramSocket::CancelSend(SendOp* op) {
@@ -111,6 +144,8 @@ bool EpollDatagramSocket::TryReceive(ReceiveOp* op) {
   message.msg_namelen = from.size;
   message.msg_iov = const_cast<iovec*>(op->buffers().data());
   message.msg_iovlen = op->buffers().size();
+  kernel::DatagramControl control;
+  control.PrepareReceive(&message);
   ssize_t got;
   do {
     got = recvmsg(socket_.fd(), &message, 0);
@@ -125,7 +160,9 @@ bool EpollDatagramSocket::TryReceive(ReceiveOp* op) {
   }
   from.size = message.msg_namelen;
   if (op->info() != nullptr) {
-    *op->info() = DatagramInfo{kernel::ToEndpoint(from), (message.msg_flags & MSG_TRUNC) != 0};
+    *op->info() = DatagramInfo{.from = kernel::ToEndpoint(from),
+                               .truncated = (message.msg_flags & MSG_TRUNC) != 0};
+    kernel::ReadControl(&message, static_cast<size_t>(got), op->info());
   }
   op->Succeed(static_cast<size_t>(got));
   return true;

@@ -202,24 +202,67 @@ Task<void> FullSocket(FaultsTest* t) {
   EXPECT_TRUE(socket.ok()) << socket.status();
   Endpoint self = (*socket)->local_address();
   std::array<std::byte, 4> bytes{};
-  t->trap.Fail(SYS_sendto, EAGAIN, 1);  // no room: it waits until there is
+  t->trap.Fail(SYS_sendmsg, EAGAIN, 1);  // no room: it waits until there is
   auto sent = co_await (*socket)->SendTo(&self, bytes);
   EXPECT_EQ(sent.value_or(0), 4u) << sent.status();
   t->trap.Fail(SYS_recvmsg, EAGAIN, 1);
   auto got = co_await (*socket)->ReceiveFrom(bytes, nullptr);
   EXPECT_EQ(got.value_or(0), 4u) << got.status();
-  t->trap.Fail(SYS_sendto, EINTR, 1);
+  t->trap.Fail(SYS_sendmsg, EINTR, 1);
   t->trap.Fail(SYS_recvmsg, EINTR, 1);
   sent = co_await (*socket)->SendTo(&self, bytes);
   EXPECT_EQ(sent.value_or(0), 4u) << sent.status();
   got = co_await (*socket)->ReceiveFrom(bytes, nullptr);
   EXPECT_EQ(got.value_or(0), 4u) << got.status();
-  t->trap.Fail(SYS_sendto, ENETUNREACH, 1);
+  t->trap.Fail(SYS_sendmsg, ENETUNREACH, 1);
   sent = co_await (*socket)->SendTo(&self, bytes);
   EXPECT_EQ(ErrnoOf(sent.status()), ENETUNREACH) << sent.status();
 }
 
 TEST_P(Faults, DatagramsWaitForRoomAndReportTheRest) { Run(&FullSocket); }
+
+// Three datagrams of 4, 4 and 2 bytes.
+Task<void> ExpectCut(DatagramSocket* socket) {
+  Endpoint self = socket->local_address();
+  std::array<std::byte, 10> bytes{};
+  auto sent = co_await socket->SendTo(&self, bytes, {.segment_bytes = 4});
+  EXPECT_EQ(sent.value_or(0), 10u) << sent.status();
+  for (size_t size : {4, 4, 2}) {
+    auto got = co_await socket->ReceiveFrom(bytes, nullptr);
+    EXPECT_EQ(got.value_or(0), size) << got.status();
+  }
+}
+
+// Once refused, the kernel is not asked again: three calls instead of one, from then on.
+Task<void> NoSegmentation(FaultsTest* t) {
+  auto socket = t->network->Bind(Endpoint::Ipv4Loopback(0), {});
+  EXPECT_TRUE(socket.ok()) << socket.status();
+  uint64_t before = t->trap.of(SYS_sendmsg);
+  co_await ExpectCut(socket->get());
+  EXPECT_EQ(t->trap.of(SYS_sendmsg) - before, 1u);
+  t->trap.Fail(SYS_sendmsg, FaultsTest::GetParam(), 1);
+  co_await ExpectCut(socket->get());
+  EXPECT_EQ(t->trap.of(SYS_sendmsg) - before, 5u);
+  co_await ExpectCut(socket->get());
+  EXPECT_EQ(t->trap.of(SYS_sendmsg) - before, 8u);
+}
+
+struct Segmentation : FaultsTest {};
+INSTANTIATE_TEST_SUITE_P(Errors, Segmentation, ::testing::Values(EIO, EINVAL, EOPNOTSUPP));
+
+TEST_P(Segmentation, IsDoneHereWhereTheKernelRefuses) { Run(&NoSegmentation); }
+
+// No room in the middle of it: it goes on where it was.
+Task<void> InterruptedSegmentation(FaultsTest* t) {
+  auto socket = t->network->Bind(Endpoint::Ipv4Loopback(0), {});
+  EXPECT_TRUE(socket.ok()) << socket.status();
+  t->trap.Fail(SYS_sendmsg, EIO, 1);
+  co_await ExpectCut(socket->get());
+  t->trap.Fail(SYS_sendmsg, EAGAIN, 1);
+  co_await ExpectCut(socket->get());
+}
+
+TEST_P(Faults, ASegmentedSendWaitsForRoomToo) { Run(&InterruptedSegmentation); }
 
 }  // namespace
 }  // namespace faultline::epoll

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -51,30 +52,52 @@ bool UringDatagramSocket::StartSend(SendOp* op) {
     return true;
   }
   absl::StatusOr<kernel::SocketAddress> to = kernel::ToSocketAddress(op->to());
-  if (!to.ok()) {
-    op->Fail(to.status());
+  absl::Status checked = to.ok() ? op->Check() : to.status();
+  if (!checked.ok()) {
+    op->Fail(std::move(checked));
     return true;
   }
   to_ = *to;
-  send_message_ = msghdr{};
-  send_message_.msg_name = to_.get();
-  send_message_.msg_namelen = to_.size;
-  send_message_.msg_iov = const_cast<iovec*>(op->buffers().data());
-  send_message_.msg_iovlen = op->buffers().size();
+  sent_ = 0;
   sending_ = op;
-  send_.Start([this](io_uring_sqe* sqe) {
-    io_uring_prep_sendmsg(sqe, socket_.get(), &send_message_, MSG_NOSIGNAL);
-  });
+  SubmitSend();
   return false;
 }
 
+// What is left, cut by the kernel; or the first datagram of it.
+void UringDatagramSocket::SubmitSend() {
+  std::span<const std::byte> left = sending_->bytes().subspan(sent_);
+  const size_t segment = sending_->segment_bytes();
+  const bool cut = segments_ && left.size() > segment;
+  if (!cut) left = left.first(std::min(left.size(), segment));
+  send_buffer_ = {const_cast<std::byte*>(left.data()), left.size()};
+  send_message_ = msghdr{};
+  send_message_.msg_name = to_.get();
+  send_message_.msg_namelen = to_.size;
+  send_message_.msg_iov = &send_buffer_;
+  send_message_.msg_iovlen = 1;
+  send_control_.PrepareSend(to_, sending_->ecn(), cut ? segment : 0, &send_message_);
+  send_.Start([this](io_uring_sqe* sqe) {
+    io_uring_prep_sendmsg(sqe, socket_.get(), &send_message_, MSG_NOSIGNAL);
+  });
+}
+
 void UringDatagramSocket::OnSend(int32_t result) {
+  const bool cut = send_buffer_.iov_len > sending_->segment_bytes();
+  if (cut && result < 0 && kernel::RefusesToCut(-result)) {
+    segments_ = false;
+    return SubmitSend();
+  }
+  if (result >= 0) {
+    sent_ += static_cast<size_t>(result);
+    if (sent_ < sending_->bytes().size()) return SubmitSend();
+  }
   SendOp* op = std::exchange(sending_, nullptr);
   if (WasCancelled(result)) return op->Fail(absl::CancelledError("stop requested"));
   if (result < 0) {
     return op->Fail(Error(-result, absl::StrCat("send to ", op->to().ToString(), " from")));
   }
-  op->Succeed(static_cast<size_t>(result));
+  op->Succeed(sent_);
 }
 
 void UringDatagramSocket::AbandonSend(SendOp*) {
@@ -106,22 +129,26 @@ void UringDatagramSocket::SubmitReceive() {
   receive_message_.msg_namelen = from_.size;
   receive_message_.msg_iov = const_cast<iovec*>(receiving_->buffers().data());
   receive_message_.msg_iovlen = receiving_->buffers().size();
+  receive_control_.PrepareReceive(&receive_message_);
   receive_.Start([this](io_uring_sqe* sqe) {
     io_uring_prep_recvmsg(sqe, socket_.get(), &receive_message_, 0);
   });
 }
 
-DatagramInfo UringDatagramSocket::InfoOfReceived() const {
+DatagramInfo UringDatagramSocket::InfoOfReceived(size_t bytes) {
   kernel::SocketAddress from = from_;
   from.size = receive_message_.msg_namelen;
-  return {kernel::ToEndpoint(from), (receive_message_.msg_flags & MSG_TRUNC) != 0};
+  DatagramInfo info{.from = kernel::ToEndpoint(from),
+                    .truncated = (receive_message_.msg_flags & MSG_TRUNC) != 0};
+  kernel::ReadControl(&receive_message_, bytes, &info);
+  return info;
 }
 
 void UringDatagramSocket::OnReceive(int32_t result) {
   ReceiveOp* op = std::exchange(receiving_, nullptr);
   if (WasCancelled(result)) return op->Fail(absl::CancelledError("stop requested"));
   if (result < 0) return op->Fail(Error(-result, "receive"));
-  if (op->info() != nullptr) *op->info() = InfoOfReceived();
+  if (op->info() != nullptr) *op->info() = InfoOfReceived(static_cast<size_t>(result));
   op->Succeed(static_cast<size_t>(result));
 }
 
@@ -130,7 +157,7 @@ void UringDatagramSocket::AbandonReceive(ReceiveOp* op) {
   const int32_t result = receive_.Take();
   if (result < 0) return;
   const auto* bytes = static_cast<const std::byte*>(op->buffers().front().iov_base);
-  kept_ = Kept{{bytes, bytes + result}, InfoOfReceived()};
+  kept_ = Kept{{bytes, bytes + result}, InfoOfReceived(static_cast<size_t>(result))};
 }
 
 void UringDatagramSocket::GiveKept(ReceiveOp* op) {

@@ -1,5 +1,6 @@
 // UringDatagramSocket: a UDP socket of a loop. A datagram that the kernel had for a receive which
-// was abandoned is kept for the next.
+// was abandoned is kept for the next. Several leave in one call until the kernel refuses to cut
+// them; then each has a call of its own.
 #ifndef FAULTLINE_RUNTIME_IO_URING_DATAGRAM_H_
 #define FAULTLINE_RUNTIME_IO_URING_DATAGRAM_H_
 
@@ -15,6 +16,7 @@
 #include "runtime/io_uring/core.h"
 #include "runtime/io_uring/flight.h"
 #include "runtime/kernel/address.h"
+#include "runtime/kernel/datagrams.h"
 
 namespace faultline::uring {
 
@@ -40,10 +42,11 @@ class UringDatagramSocket final : public DatagramSocket {
   void AbandonSend(SendOp*) override;
   void AbandonReceive(ReceiveOp* op) override;
 
+  void SubmitSend();
   void SubmitReceive();
   void OnSend(int32_t result);
   void OnReceive(int32_t result);
-  DatagramInfo InfoOfReceived() const;
+  DatagramInfo InfoOfReceived(size_t bytes);
   void GiveKept(ReceiveOp* op);
   absl::Status Error(int error, std::string_view what) const;
 
@@ -55,8 +58,13 @@ class UringDatagramSocket final : public DatagramSocket {
   ReceiveOp* receiving_ = nullptr;
   kernel::SocketAddress to_;
   kernel::SocketAddress from_;
+  bool segments_ = true;  // the kernel has not refused to cut
+  size_t sent_ = 0;       // of the send that is under way
+  iovec send_buffer_{};
   msghdr send_message_{};
   msghdr receive_message_{};
+  kernel::DatagramControl send_control_;
+  kernel::DatagramControl receive_control_;
   Flight<UringDatagramSocket, &UringDatagramSocket::OnSend> send_{this, core_};
   Flight<UringDatagramSocket, &UringDatagramSocket::OnReceive> receive_{this, core_};
 };

@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -52,6 +53,15 @@ absl::Status ForbidFragments(int fd, const Endpoint& local) {
     return SetOption(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE, local);
   }
   return SetOption(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE, local);
+}
+
+// Traffic classes come with what is received. A socket of IPv6 may receive from IPv4 too.
+absl::Status AskForEcn(int fd, const Endpoint& local) {
+  absl::Status status = SetOption(fd, IPPROTO_IP, IP_RECVTOS, 1, local);
+  if (local.family() == Endpoint::Family::kIpv6) {
+    status.Update(SetOption(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1, local));
+  }
+  return status;
 }
 
 }  // namespace
@@ -111,6 +121,9 @@ absl::Status PrepareDatagrams(int fd, const SocketAddress& address, const Endpoi
     status.Update(SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, options.v6_only ? 1 : 0, local));
   }
   if (options.dont_fragment) status.Update(ForbidFragments(fd, local));
+  status.Update(AskForEcn(fd, local));
+  // Without it (before Linux 5.0) each receive brings one.
+  if (options.receive_several) (void)SetOption(fd, SOL_UDP, UDP_GRO, 1, local);
   StreamOptions buffers{.no_delay = false,
                         .send_buffer_bytes = options.send_buffer_bytes,
                         .receive_buffer_bytes = options.receive_buffer_bytes};

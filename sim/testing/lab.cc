@@ -50,8 +50,9 @@ Task<absl::StatusOr<size_t>> WriteEverything(Stream* stream, std::string bytes) 
   co_return done;
 }
 
-Task<absl::StatusOr<size_t>> SendOnce(DatagramSocket* socket, Endpoint to, std::string bytes) {
-  co_return co_await socket->SendTo(&to, std::as_bytes(std::span(bytes)));
+Task<absl::StatusOr<size_t>> SendOnce(DatagramSocket* socket, Endpoint to, std::string bytes,
+                                      SendOptions options) {
+  co_return co_await socket->SendTo(&to, std::as_bytes(std::span(bytes)), options);
 }
 
 Task<absl::StatusOr<Received>> ReceiveOnce(DatagramSocket* socket, size_t size) {
@@ -170,8 +171,9 @@ Job<size_t> Agent::WriteAll(Stream* stream, std::string bytes) {
   return Start(WriteEverything(stream, std::move(bytes)));
 }
 
-Job<size_t> Agent::Send(DatagramSocket* socket, const Endpoint& to, std::string bytes) {
-  return Start(SendOnce(socket, to, std::move(bytes)));
+Job<size_t> Agent::Send(DatagramSocket* socket, const Endpoint& to, std::string bytes,
+                        SendOptions options) {
+  return Start(SendOnce(socket, to, std::move(bytes), options));
 }
 
 Job<Received> Agent::Receive(DatagramSocket* socket, size_t size) {

@@ -98,7 +98,8 @@ class Agent {
   // One write.
   Job<size_t> Write(Stream* stream, std::string bytes);
   Job<size_t> WriteAll(Stream* stream, std::string bytes);
-  Job<size_t> Send(DatagramSocket* socket, const Endpoint& to, std::string bytes);
+  Job<size_t> Send(DatagramSocket* socket, const Endpoint& to, std::string bytes,
+                   SendOptions options = {});
   Job<Received> Receive(DatagramSocket* socket, size_t size = 65536);
   Job<bool> Sleep(Duration duration);
   // Destroys the stream without closing it.

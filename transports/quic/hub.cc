@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "runtime/check.h"
@@ -40,14 +41,40 @@ absl::StatusOr<Hub::Use> Hub::Start(const Surroundings& surroundings, Role role,
   std::shared_ptr<Hub> hub(new Hub(surroundings, role, options));
   absl::Status loaded = hub->Load(options.tls);
   if (!loaded.ok()) return loaded;
-  BindOptions bind = options.socket;
-  bind.dont_fragment = true;  // RFC 9000, section 14
-  absl::StatusOr<std::unique_ptr<DatagramSocket>> socket = surroundings.network->Bind(local, bind);
-  if (!socket.ok()) return socket.status();
-  hub->socket_ = *std::move(socket);
-  hub->local_ = hub->socket_->local_address();
+  absl::Status opened = hub->OpenSocket(local);
+  if (!opened.ok()) return opened;
   surroundings.scope->Spawn(Run(hub));
   return Use(std::move(hub));
+}
+
+absl::Status Hub::OpenSocket(const Endpoint& local) {
+  BindOptions bind = options_.socket;
+  bind.dont_fragment = true;  // RFC 9000, section 14
+  bind.receive_several = true;
+  absl::StatusOr<std::unique_ptr<DatagramSocket>> socket = surroundings_.network->Bind(local, bind);
+  if (!socket.ok()) return socket.status();
+  socket_ = *std::move(socket);
+  local_ = socket_->local_address();
+  return absl::OkStatus();
+}
+
+absl::Status Hub::Rebind(const Endpoint& local) {
+  if (over_ || stopping_ || loops_ == nullptr) {
+    return absl::FailedPreconditionError("quic: the socket was stopped");
+  }
+  for (auto& [number, entry] : sessions_) {
+    if (entry.session->end().ok() && !entry.session->confirmed()) {
+      return absl::FailedPreconditionError("quic: a handshake is under way");
+    }
+  }
+  absl::Status opened = OpenSocket(local);
+  if (!opened.ok()) return opened;
+  if (receive_stop_ != nullptr) receive_stop_->RequestStop();
+  loops_->Spawn(ReceiveFrom(socket_));
+  for (auto& [number, entry] : sessions_) {
+    if (entry.session->Migrate(local_).ok()) ++counters_.migrations;
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Hub::Load(const TlsOptions& options) {
@@ -94,15 +121,24 @@ Task<void> Hub::Run(std::shared_ptr<Hub> hub) {
   }
   // A stop request begins an orderly end; it does not cut the loops off.
   Scope scope(TaskInfo{info.executor, info.context, hub->own_stop_.token()});
-  scope.Spawn(hub->ReceiveLoop());
+  hub->loops_ = &scope;
+  scope.Spawn(hub->ReceiveFrom(hub->socket_));
   scope.Spawn(hub->SendLoop());
   co_await scope.Join();
 }
 
-Task<void> Hub::ReceiveLoop() {
+Task<void> Hub::ReceiveFrom(std::shared_ptr<DatagramSocket> socket) {
+  if (socket != socket_) co_return;  // replaced before it began
+  StopSource stop(co_await CurrentStop());
+  receive_stop_ = &stop;
+  co_await WithStop(&stop, ReceiveLoop(socket.get()));
+  if (receive_stop_ == &stop) receive_stop_ = nullptr;
+}
+
+Task<void> Hub::ReceiveLoop(DatagramSocket* socket) {
   for (;;) {
     DatagramInfo info;
-    absl::StatusOr<size_t> got = co_await socket_->ReceiveFrom(receive_buffer_, &info);
+    absl::StatusOr<size_t> got = co_await socket->ReceiveFrom(receive_buffer_, &info);
     if (absl::IsCancelled(got.status())) co_return;
     if (!got.ok()) {
       // What is wrong with one datagram, or with the machine, passes.
@@ -110,12 +146,8 @@ Task<void> Hub::ReceiveLoop() {
       (void)co_await surroundings_.clock->SleepFor(kAfterReceiveError);
       continue;
     }
-    ++counters_.received;
-    if (info.truncated || *got == 0) {
-      ++counters_.dropped;
-      continue;
-    }
-    OnDatagram(std::span<const std::byte>(receive_buffer_).first(*got), info.from);
+    ++counters_.receives;
+    OnReceived(std::span<const std::byte>(receive_buffer_).first(*got), info);
   }
 }
 
@@ -136,13 +168,22 @@ Task<void> Hub::SendLoop() {
 Task<void> Hub::TakeTurn(std::shared_ptr<Session> session) {
   session->BeginTurn();
   size_t left = session->burst_bytes();
+  Batch batch;
   while (left > 0) {
-    Endpoint to;
-    size_t size = session->WritePacket(send_buffer_, &to);
+    PacketHeader header;
+    std::span<std::byte> room = std::span(send_buffer_).subspan(batch.bytes);
+    size_t size = session->WritePacket(room, &header);
     if (size == 0) break;
-    co_await Send(&to, std::span<const std::byte>(send_buffer_).first(size));
     left -= std::min(left, size);
+    if (!batch.Takes(header, size)) {
+      co_await Send(&batch);
+      std::memmove(send_buffer_.data(), room.data(), size);
+    }
+    batch.Add(header, size);
+    bool full = send_buffer_.size() - batch.bytes < Session::kPacketMax;
+    if (batch.complete || full) co_await Send(&batch);
   }
+  co_await Send(&batch);
   session->EndTurn();
   if (left == 0) Wake(session.get());
   AfterTurn(session.get());
@@ -152,14 +193,38 @@ Task<void> Hub::SendReplies() {
   while (!replies_.empty()) {
     Reply reply = std::move(replies_.front());
     replies_.pop_front();
-    co_await Send(&reply.to, reply.datagram);
+    co_await SendDatagram(&reply.to, reply.datagram, {});
   }
 }
 
+void Hub::Batch::Add(const PacketHeader& next, size_t size) {
+  if (bytes == 0) {
+    header = next;
+    packet_bytes = size;
+  }
+  bytes += size;
+  complete = size < packet_bytes || bytes / packet_bytes >= DatagramSocket::kSegmentsMax;
+}
+
+// All of it leaves; then it is empty.
+Task<void> Hub::Send(Batch* batch) {
+  if (batch->bytes == 0) co_return;
+  const Batch now = std::exchange(*batch, {});
+  co_await SendDatagram(&now.header.to, std::span<const std::byte>(send_buffer_).first(now.bytes),
+                        {.ecn = now.header.ecn, .segment_bytes = now.packet_bytes});
+}
+
 // A datagram that cannot be sent is a datagram that was lost.
-Task<void> Hub::Send(const Endpoint* to, std::span<const std::byte> datagram) {
-  absl::StatusOr<size_t> sent = co_await socket_->SendTo(to, datagram);
-  ++(sent.ok() ? counters_.sent : counters_.send_errors);
+Task<void> Hub::SendDatagram(const Endpoint* to, std::span<const std::byte> bytes,
+                             SendOptions options) {
+  size_t count = 1;
+  if (options.segment_bytes > 0) {
+    count = (bytes.size() + options.segment_bytes - 1) / options.segment_bytes;
+  }
+  const std::shared_ptr<DatagramSocket> socket = socket_;
+  absl::StatusOr<size_t> sent = co_await socket->SendTo(to, bytes, options);
+  ++counters_.sends;
+  (sent.ok() ? counters_.sent : counters_.send_errors) += count;
 }
 
 // --- Sessions ---
@@ -238,6 +303,7 @@ void Hub::OnUseEnd() {
 void Hub::Finish() {
   if (over_) return;
   over_ = true;
+  loops_ = nullptr;
   ready_.Close();
   stop_hook_.Unlink();
   grace_timer_.Disarm();

@@ -37,6 +37,7 @@
 #include "runtime/endpoint.h"
 #include "runtime/event.h"
 #include "runtime/list.h"
+#include "runtime/scope.h"
 #include "runtime/stop.h"
 #include "runtime/task.h"
 #include "transports/quic/connection_id.h"
@@ -51,6 +52,11 @@ struct HubCounters {
   uint64_t received = 0;
   uint64_t sent = 0;
   uint64_t send_errors = 0;           // taken for losses
+  uint64_t receives = 0;              // that brought them; each brings one or several
+  uint64_t sends = 0;                 // that they left by; likewise
+  uint64_t received_ect = 0;          // of senders who understand congestion marks (RFC 3168)
+  uint64_t received_ce = 0;           // of these, marked
+  uint64_t migrations = 0;            // of sessions, after `Rebind`
   uint64_t dropped = 0;               // of nobody's session, or no QUIC at all
   uint64_t version_negotiations = 0;  // answers of these kinds:
   uint64_t retries = 0;
@@ -98,6 +104,12 @@ class Hub final : private SessionHost {
   // `Session::Connect`.
   absl::StatusOr<std::shared_ptr<Session>> Connect(const Endpoint& peer);
 
+  // Goes on from another socket, bound to `local`, and closes the one that it had: sessions migrate
+  // (`Session::Migrate`), or go on as behind a NAT. Of clients. Errors: those of `Network::Bind`;
+  // FailedPrecondition if the hub is over, or a peer has yet to confirm a handshake (RFC 9000,
+  // section 9). Then nothing has changed.
+  absl::Status Rebind(const Endpoint& local);
+
   // The next session whose handshake is done. Errors: Cancelled; OutOfRange after `StopAccepting`.
   Channel<std::shared_ptr<Session>>::ReceiveOp Accept() { return ready_.Receive(); }
   // Handshakes under way are given up, new ones refused. Sessions that were accepted go on.
@@ -137,7 +149,9 @@ class Hub final : private SessionHost {
   };
 
   static constexpr size_t kRepliesMax = 64;
-  static constexpr size_t kDatagramMax = 4096;  // what we receive; longer ones are dropped
+  static constexpr size_t kReceiveMax = size_t{64} << 10;  // any datagram, or several
+  // Packets of one turn that leave together: as many as a send takes.
+  static constexpr size_t kBatchMax = 45 * Session::kPacketMax;
   static constexpr size_t kKeyBytes = 32;
 
   Hub(const Surroundings& surroundings, Role role, const Options& options);
@@ -148,11 +162,29 @@ class Hub final : private SessionHost {
   void RemoveId(const ConnectionId& id) override { ids_.erase(id); }
 
   static Task<void> Run(std::shared_ptr<Hub> hub);
-  Task<void> ReceiveLoop();
+  // As long as `socket` is the hub's. It keeps it until it has heard that it is not.
+  Task<void> ReceiveFrom(std::shared_ptr<DatagramSocket> socket);
+  Task<void> ReceiveLoop(DatagramSocket* socket);
+  absl::Status OpenSocket(const Endpoint& local);
   Task<void> SendLoop();
   Task<void> TakeTurn(std::shared_ptr<Session> session);
   Task<void> SendReplies();
-  Task<void> Send(const Endpoint* to, std::span<const std::byte> datagram);
+  // What leaves together: packets of one size, but for a last shorter one.
+  struct Batch {
+    PacketHeader header{};
+    size_t packet_bytes = 0;  // of each
+    size_t bytes = 0;         // in all
+    bool complete = false;    // nothing may follow
+
+    // Whether a packet of `size` may follow.
+    bool Takes(const PacketHeader& next, size_t size) const {
+      return bytes == 0 || (next == header && size <= packet_bytes);
+    }
+    void Add(const PacketHeader& next, size_t size);
+  };
+  Task<void> Send(Batch* batch);
+  Task<void> SendDatagram(const Endpoint* to, std::span<const std::byte> bytes,
+                          SendOptions options);
   bool Over() const;
   void Announce(Entry* entry);
   void AfterTurn(Session* session);
@@ -162,11 +194,14 @@ class Hub final : private SessionHost {
   void Finish();
   void OnUseEnd();
 
-  void OnDatagram(std::span<const std::byte> datagram, const Endpoint& from);
-  void OnUnknown(std::span<const std::byte> datagram, const Endpoint& from);
-  void OnUnknownAtClient(std::span<const std::byte> datagram, const Endpoint& from);
-  void OnFirstPacket(std::span<const std::byte> datagram, const Endpoint& from);
-  void Admit(std::span<const std::byte> datagram, const FirstPacket& first);
+  // One or several, as `info` says.
+  void OnReceived(std::span<const std::byte> datagrams, const DatagramInfo& info);
+  void OnDatagram(std::span<const std::byte> datagram, const DatagramInfo& info);
+  void OnUnknown(std::span<const std::byte> datagram, const DatagramInfo& info);
+  void OnUnknownAtClient(std::span<const std::byte> datagram, const DatagramInfo& info);
+  void OnFirstPacket(std::span<const std::byte> datagram, const DatagramInfo& info);
+  void Admit(std::span<const std::byte> datagram, const DatagramInfo& info,
+             const FirstPacket& first);
   // Why a new session is refused; empty if it is not.
   std::string_view Refusal() const;
   bool WantsRetry() const;
@@ -186,7 +221,10 @@ class Hub final : private SessionHost {
   const Options options_;
   const engine::Environment environment_;
   Endpoint local_;
-  std::unique_ptr<DatagramSocket> socket_;
+  // Shared with who receives and who sends: they may still, when the hub has another.
+  std::shared_ptr<DatagramSocket> socket_;
+  StopSource* receive_stop_ = nullptr;  // of the loop that receives from it, in that loop's frame
+  Scope* loops_ = nullptr;              // while the task runs
   std::shared_ptr<const TlsContext> tls_;  // shared with the sessions that began with it
   std::vector<uint8_t> reset_key_;
   std::array<uint8_t, kKeyBytes> token_key_{};
@@ -200,8 +238,9 @@ class Hub final : private SessionHost {
   std::deque<Reply> replies_;
   Channel<std::shared_ptr<Session>> ready_;
   Event wake_;
-  std::array<std::byte, kDatagramMax> receive_buffer_{};
-  std::array<std::byte, Session::kPacketMax> send_buffer_{};
+  // Memory that was never used costs nothing: these are not cleared.
+  std::array<std::byte, kReceiveMax> receive_buffer_;
+  std::array<std::byte, kBatchMax> send_buffer_;
   uint64_t last_number_ = 0;
   size_t pending_ = 0;
   size_t uses_ = 0;

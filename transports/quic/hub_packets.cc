@@ -31,7 +31,22 @@ ngtcp2_tstamp Timestamp(Clock* clock) {
 
 }  // namespace
 
-void Hub::OnDatagram(std::span<const std::byte> datagram, const Endpoint& from) {
+void Hub::OnReceived(std::span<const std::byte> datagrams, const DatagramInfo& info) {
+  if (info.truncated || datagrams.empty()) {
+    ++counters_.received;
+    ++counters_.dropped;
+    return;
+  }
+  size_t size = info.segment_bytes == 0 ? datagrams.size() : info.segment_bytes;
+  for (; !datagrams.empty(); datagrams = datagrams.subspan(std::min(size, datagrams.size()))) {
+    OnDatagram(datagrams.first(std::min(size, datagrams.size())), info);
+  }
+}
+
+void Hub::OnDatagram(std::span<const std::byte> datagram, const DatagramInfo& info) {
+  ++counters_.received;
+  if (info.ecn != Ecn::kNotEct) ++counters_.received_ect;
+  if (info.ecn == Ecn::kCe) ++counters_.received_ce;
   ngtcp2_version_cid id{};
   int error =
       ngtcp2_pkt_decode_version_cid(&id, Bytes(datagram), datagram.size(), kConnectionIdSize);
@@ -39,40 +54,40 @@ void Hub::OnDatagram(std::span<const std::byte> datagram, const Endpoint& from) 
       error == NGTCP2_ERR_VERSION_NEGOTIATION ||
       (error == 0 && IsLong(datagram) && id.version != 0 && id.version != NGTCP2_PROTO_VER_V1);
   if (foreign && role_ == Role::kServer && datagram.size() >= kInitialMin) {
-    return ReplyVersions(id, from);
+    return ReplyVersions(id, info.from);
   }
   if (error != 0 || foreign || id.dcidlen > NGTCP2_MAX_CIDLEN) {
     ++counters_.dropped;
     return;
   }
   auto found = ids_.find(ConnectionId(id.dcid, id.dcidlen));
-  if (found != ids_.end()) return found->second->Receive(datagram, from);
-  OnUnknown(datagram, from);
+  if (found != ids_.end()) return found->second->Receive(datagram, info.from, info.ecn);
+  OnUnknown(datagram, info);
 }
 
-void Hub::OnUnknown(std::span<const std::byte> datagram, const Endpoint& from) {
-  if (role_ == Role::kClient) return OnUnknownAtClient(datagram, from);
-  if (IsLong(datagram)) return OnFirstPacket(datagram, from);
-  ReplyReset(datagram, from);
+void Hub::OnUnknown(std::span<const std::byte> datagram, const DatagramInfo& info) {
+  if (role_ == Role::kClient) return OnUnknownAtClient(datagram, info);
+  if (IsLong(datagram)) return OnFirstPacket(datagram, info);
+  ReplyReset(datagram, info.from);
 }
 
 // A stateless reset looks like a packet of nobody's; the session that has its token knows it. There
 // may be several to one peer.
-void Hub::OnUnknownAtClient(std::span<const std::byte> datagram, const Endpoint& from) {
+void Hub::OnUnknownAtClient(std::span<const std::byte> datagram, const DatagramInfo& info) {
   ++counters_.dropped;
   if (IsLong(datagram)) return;
   for (auto& [number, entry] : sessions_) {
-    if (!entry.session->open() || entry.session->peer_address() != from) continue;
-    entry.session->Receive(datagram, from);
+    if (!entry.session->open() || entry.session->peer_address() != info.from) continue;
+    entry.session->Receive(datagram, info.from, info.ecn);
     if (!entry.session->end().ok()) return;
   }
 }
 
 // --- New sessions ---
 
-void Hub::OnFirstPacket(std::span<const std::byte> datagram, const Endpoint& from) {
+void Hub::OnFirstPacket(std::span<const std::byte> datagram, const DatagramInfo& info) {
   FirstPacket first;
-  first.from = from;
+  first.from = info.from;
   if (ngtcp2_accept(&first.header, Bytes(datagram), datagram.size()) != 0) {
     ++counters_.dropped;
     return;
@@ -85,7 +100,7 @@ void Hub::OnFirstPacket(std::span<const std::byte> datagram, const Endpoint& fro
                         "the token is not for this address, or too old");
   }
   if (WantsRetry() && !first.address_proven) return ReplyRetry(first);
-  Admit(datagram, first);
+  Admit(datagram, info, first);
 }
 
 std::string_view Hub::Refusal() const {
@@ -122,14 +137,15 @@ bool Hub::CheckToken(FirstPacket* first) {
   return error == 0;
 }
 
-void Hub::Admit(std::span<const std::byte> datagram, const FirstPacket& first) {
+void Hub::Admit(std::span<const std::byte> datagram, const DatagramInfo& info,
+                const FirstPacket& first) {
   absl::StatusOr<std::shared_ptr<Session>> session = Session::Accept(Context(), first);
   if (!session.ok()) {
     ++counters_.dropped;
     return;
   }
   AddSession(*session, /*pending=*/true);
-  (*session)->Receive(datagram, first.from);
+  (*session)->Receive(datagram, info.from, info.ecn);
 }
 
 // --- Answers ---

@@ -29,11 +29,15 @@ struct Surroundings {
 
 // TLS 1.3 alone, and never 0-RTT: early data is neither offered nor accepted.
 struct TlsOptions {
-  // Of a server, in PEM: its certificate first, then the ones that sign it; and its key.
+  // Of a server, in PEM: its certificate first, then the ones that sign it; and its key. Of a
+  // client: what it shows to servers that ask for it; may be empty.
   std::string certificate_chain_pem;
   std::string private_key_pem;
   // Of a client, in PEM: who may sign a server's certificate.
   std::string trust_anchors_pem;
+  // Of a server, in PEM: who may sign a client's certificate. Not empty: clients have to show one
+  // (mutual TLS). A client hears of a refusal after it was connected: its handshake ends first.
+  std::string client_trust_anchors_pem;
   // Of a client. Off for tests and development only: anybody may then be in the middle.
   bool verify_server = true;
   // Of a client: what is asked for (SNI) and what the certificate has to name. Empty: no SNI, and

@@ -3,54 +3,10 @@
 #include "runtime/check.h"
 
 namespace faultline::quic {
-namespace internal {
-
-absl::Status SharedSession::ShutdownWrite() {
-  absl::Status status = stream_->ShutdownWrite();
-  write_finished_ = true;
-  CloseIfOver();
-  return status;
-}
-
-void SharedSession::OnCleanEnd() {
-  read_ended_ = true;
-  CloseIfOver();
-}
-
-void SharedSession::CloseIfOver() {
-  if (write_finished_ && read_ended_) session_.Close();
-}
-
-absl::Status SharedSession::Close() {
-  absl::Status status = stream_->Close();
-  session_.Close();
-  return status;
-}
-
-void SharedSession::Abort() {
-  session_.Abort();
-  stream_->Abort();
-}
-
-}  // namespace internal
-
 Connection::Connection(SessionHandle session, std::unique_ptr<Stream> stream, BufferPool* pool,
                        const ConnectionOptions& options)
-    : Connection(std::make_shared<internal::SharedSession>(std::move(session), std::move(stream)),
-                 pool, options) {}
-
-Connection::Connection(std::shared_ptr<internal::SharedSession> shared, BufferPool* pool,
-                       const ConnectionOptions& options)
-    : reader_(shared, pool, options), writer_(shared, options) {}
-
-std::pair<Reader, Writer> Connection::Split() && {
-  return {std::move(reader_), std::move(writer_)};
-}
-
-Connection Connection::Reunite(Reader reader, Writer writer) {
-  FAULTLINE_CHECK(reader.shared_ == writer.shared_) << "the halves of two connections";
-  return Connection(std::move(reader), std::move(writer));
-}
+    : Connection(std::make_unique<SessionStream>(std::move(session), std::move(stream)), pool,
+                 options) {}
 
 // --- Listener ---
 
@@ -113,6 +69,13 @@ Task<absl::StatusOr<Connection>> Connector::Connect(Endpoint peer) {
   absl::StatusOr<std::unique_ptr<Stream>> stream = session.OpenStream();
   if (!stream.ok()) co_return stream.status();
   co_return Connection(std::move(session), *std::move(stream), pool_, connection_);
+}
+
+absl::Status Connector::Rebind() {
+  absl::Status status;
+  if (ipv4_.has_value()) status.Update((*ipv4_)->Rebind(Endpoint::Ipv4Any(0)));
+  if (ipv6_.has_value()) status.Update((*ipv6_)->Rebind(Endpoint::Ipv6Any(0)));
+  return status;
 }
 
 }  // namespace faultline::quic

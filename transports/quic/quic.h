@@ -15,11 +15,9 @@
 #ifndef FAULTLINE_TRANSPORTS_QUIC_QUIC_H_
 #define FAULTLINE_TRANSPORTS_QUIC_QUIC_H_
 
-#include <sys/uio.h>
-
+#include <cstddef>
 #include <memory>
 #include <optional>
-#include <span>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -28,132 +26,51 @@
 #include "runtime/frozen.h"
 #include "runtime/task.h"
 #include "transports/message/concepts.h"
-#include "transports/message/frame_reader.h"
-#include "transports/message/frame_writer.h"
 #include "transports/message/message.h"
+#include "transports/message/stream_connection.h"
 #include "transports/quic/hub.h"
 #include "transports/quic/options.h"
 #include "transports/quic/stream.h"
 
 namespace faultline::quic {
 
-struct ConnectionOptions {
-  message::FrameReaderOptions reader{};
-  // Planted bugs; null but in the replay program. Outlives the connection.
-  const message::TransportBugs* bugs = nullptr;
-};
-
-namespace internal {
-
-// The session and the stream of two halves. Closes the session when both directions have ended.
-class SharedSession {
- public:
-  SharedSession(SessionHandle session, std::unique_ptr<Stream> stream)
-      : session_(std::move(session)), stream_(std::move(stream)) {}
-
-  SessionHandle* session() { return &session_; }
-
-  ReadOp ReadVector(std::span<const iovec> buffers) { return stream_->ReadVector(buffers); }
-  WriteOp WriteVector(std::span<const iovec> buffers) { return stream_->WriteVector(buffers); }
-  absl::Status ShutdownWrite();
-  void OnCleanEnd();
-  absl::Status Close();
-  void Abort();
-
- private:
-  void CloseIfOver();
-
-  SessionHandle session_;
-  const std::unique_ptr<Stream> stream_;
-  bool write_finished_ = false;
-  bool read_ended_ = false;
-};
-
-}  // namespace internal
-
-// The reading half. Destroying it does not end the other half.
-class Reader {
- public:
-  Task<absl::StatusOr<message::Message>> ReadMessage(size_t max_message_size) {
-    return frames_.ReadMessage(max_message_size);
-  }
-  std::optional<absl::StatusOr<message::Message>> TryNext(size_t max_message_size) {
-    return frames_.TryNext(max_message_size);
-  }
-  // See FrameReader.
-  message::MessageView TryNextView(size_t max_message_size) {
-    return frames_.TryNextView(max_message_size);
-  }
-
-  // CONNECTION_CLOSE, now: the other half ends too.
-  void Abort() { shared_->Abort(); }
-
- private:
-  friend class Connection;
-  Reader(std::shared_ptr<internal::SharedSession> shared, BufferPool* pool,
-         const ConnectionOptions& options)
-      : shared_(std::move(shared)), frames_(shared_.get(), pool, options.reader, options.bugs) {}
-
-  std::shared_ptr<internal::SharedSession> shared_;  // the two halves live in different tasks
-  message::FrameReader<internal::SharedSession> frames_;
-};
-
-// The writing half. Destroying it without `FinishWrites` leaves the peer without an end until the
-// other half goes as well.
-class Writer {
- public:
-  Task<absl::Status> SendBatch(FrozenBatch* batch) { return frames_.SendBatch(batch); }
-  absl::Status FinishWrites() { return frames_.FinishWrites(); }
-
-  // CONNECTION_CLOSE, now: the other half ends too.
-  void Abort() { shared_->Abort(); }
-
- private:
-  friend class Connection;
-  Writer(std::shared_ptr<internal::SharedSession> shared, const ConnectionOptions& options)
-      : shared_(std::move(shared)), frames_(shared_.get(), options.bugs) {}
-
-  std::shared_ptr<internal::SharedSession> shared_;  // the two halves live in different tasks
-  message::FrameWriter<internal::SharedSession> frames_;
-};
+using ConnectionOptions = message::StreamConnectionOptions;
+using Reader = message::StreamReader;
+using Writer = message::StreamWriter;
 
 class Connection {
  public:
   using Reader = quic::Reader;
   using Writer = quic::Writer;
 
-  // `pool` outlives the connection; `stream` is the session's only one.
+  // `pool` outlives the connection; `stream` is the only one of `session`.
   Connection(SessionHandle session, std::unique_ptr<Stream> stream, BufferPool* pool,
              const ConnectionOptions& options);
 
-  // The halves, to be moved into tasks of their own.
-  std::pair<Reader, Writer> Split() &&;
-  // Two halves of one connection make it whole again; messages that were read ahead stay in it.
-  static Connection Reunite(Reader reader, Writer writer);
-
+  // See message::StreamConnection.
+  std::pair<Reader, Writer> Split() && { return std::move(frames_).Split(); }
   Task<absl::StatusOr<message::Message>> ReadMessage(size_t max_message_size) {
-    return reader_.ReadMessage(max_message_size);
+    return frames_.ReadMessage(max_message_size);
   }
-  Task<absl::Status> SendBatch(FrozenBatch* batch) { return writer_.SendBatch(batch); }
+  Task<absl::Status> SendBatch(FrozenBatch* batch) { return frames_.SendBatch(batch); }
 
-  Endpoint local_address() const { return session()->local_address(); }
-  Endpoint peer_address() const { return session()->peer_address(); }
-  SessionDetails details() const { return session()->details(); }
+  Endpoint local_address() const { return frames_.local_address(); }
+  Endpoint peer_address() const { return frames_.peer_address(); }
+  // As long as the connection, or a half of it, lives.
+  SessionDetails details() const { return stream_->session().details(); }
 
   // No read or send is pending. What was sent is still delivered, within `close_grace`.
-  absl::Status Close() { return reader_.shared_->Close(); }
-  void Abort() { reader_.shared_->Abort(); }
+  absl::Status Close() { return frames_.Close(); }
+  // CONNECTION_CLOSE, now.
+  void Abort() { frames_.Abort(); }
 
  private:
-  Connection(std::shared_ptr<internal::SharedSession> shared, BufferPool* pool,
-             const ConnectionOptions& options);
-  Connection(Reader reader, Writer writer)
-      : reader_(std::move(reader)), writer_(std::move(writer)) {}
+  Connection(std::unique_ptr<SessionStream> stream, BufferPool* pool,
+             const ConnectionOptions& options)
+      : stream_(stream.get()), frames_(std::move(stream), pool, options) {}
 
-  SessionHandle* session() const { return reader_.shared_->session(); }
-
-  Reader reader_;
-  Writer writer_;
+  SessionStream* stream_;  // of `frames_`
+  message::StreamConnection frames_;
 };
 
 class Listener {
@@ -205,6 +122,9 @@ class Connector {
   // Errors: ETIMEDOUT, ECONNREFUSED, Unauthenticated and the like (errors.h); InvalidArgument for
   // TLS options, named; those of `Network::Bind`; Cancelled.
   Task<absl::StatusOr<Connection>> Connect(Endpoint peer);
+
+  // The connections go on from other ports (`Hub::Rebind`). Errors: as there.
+  absl::Status Rebind();
 
  private:
   absl::StatusOr<Hub::Use> HubFor(const Endpoint& peer);

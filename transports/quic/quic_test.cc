@@ -104,8 +104,8 @@ Task<void> ClosingClient(Place place, Context* context) {
   FrozenBatch batch;
   batch.Add(Sample(place.runtime.buffers, 1, 300'000).frozen());
   context->sent = co_await writer.SendBatch(&batch);
-  connection = Connection::Reunite(std::move(reader), std::move(writer));
-  context->sent.Update(connection.Close());
+  auto whole = message::StreamConnection::Reunite(std::move(reader), std::move(writer));
+  context->sent.Update(whole.Close());
 }
 
 TEST(Quic, CloseDeliversWhatWasSent) {

@@ -42,6 +42,7 @@ std::string_view Text(const uint8_t* data, size_t size) {
 Session::Session(const SessionContext& context, bool server, const Endpoint& peer)
     : context_(context),
       server_(server),
+      local_(context.local),
       peer_(peer),
       timer_(this),
       announce_by_(DeadlineAfter(context.environment.clock->Now(),
@@ -102,7 +103,7 @@ absl::Status Session::StartClient() {
   ngtcp2_callbacks callbacks = SessionCallbackTable(server_);
   ngtcp2_settings settings = Settings();
   ngtcp2_transport_params parameters = TransportParameters();
-  Path path(context_.local, peer_);
+  Path path(local_, peer_);
   ngtcp2_conn* connection = nullptr;
   int error = ngtcp2_conn_client_new(&connection, &theirs, &ours, path.get(), NGTCP2_PROTO_VER_V1,
                                      &callbacks, &settings, &parameters, nullptr, this);
@@ -125,7 +126,7 @@ absl::Status Session::StartServer(const FirstPacket& first) {
   }
   parameters.stateless_reset_token_present = 1;
   ResetTokenOf(ours, parameters.stateless_reset_token);
-  Path path(context_.local, peer_);
+  Path path(local_, peer_);
   ngtcp2_conn* connection = nullptr;
   int error = ngtcp2_conn_server_new(&connection, &first.header.scid, &ours, path.get(),
                                      first.header.version, &callbacks, &settings, &parameters,
@@ -178,16 +179,17 @@ ngtcp2_tstamp Session::Timestamp() const {
 
 // --- Receiving ---
 
-void Session::Receive(std::span<const std::byte> datagram, const Endpoint& from) {
+void Session::Receive(std::span<const std::byte> datagram, const Endpoint& from, Ecn ecn) {
   if (connection_ == nullptr) {
     // Answered ever more rarely: two closed ends must not keep each other talking.
-    close_due_ = answering() && std::has_single_bit(++packets_after_close_);
+    // What is due already stays due, whatever else the same burst has brought.
+    if (answering() && std::has_single_bit(++packets_after_close_)) close_due_ = true;
     if (close_due_) Wake();
     return;
   }
   engine::Entered entered(context_.environment);
-  Path path(context_.local, from);
-  ngtcp2_pkt_info info{};
+  Path path(local_, from);
+  ngtcp2_pkt_info info{.ecn = static_cast<uint8_t>(ecn)};
   engine_time_ = Timestamp();
   int error = ngtcp2_conn_read_pkt(connection_.get(), path.get(), &info,
                                    reinterpret_cast<const uint8_t*>(datagram.data()),
@@ -297,7 +299,10 @@ void Session::ArmTimer() {
   if (connection_ != nullptr) {
     ngtcp2_tstamp expiry = ngtcp2_conn_get_expiry(connection_.get());
     if (expiry < static_cast<ngtcp2_tstamp>(INT64_MAX)) {
-      when = std::min(when, MonotonicTime(Duration(static_cast<int64_t>(expiry))));
+      // A turn has just been taken: what is due still (ngtcp2 drops a retired connection id only
+      // when its time lies in the past) would be due for ever in an instant of virtual time.
+      MonotonicTime next = context_.environment.clock->Now() + Duration(1);
+      when = std::min(when, std::max(next, MonotonicTime(Duration(static_cast<int64_t>(expiry)))));
     }
     when = std::min(when, linger_until_);
     if (server_ && !announced_) when = std::min(when, announce_by_);
@@ -374,6 +379,26 @@ void Session::Detach(const absl::Status& status) {
   detached_ = true;
 }
 
+// --- Another path ---
+
+absl::Status Session::Migrate(const Endpoint& local) {
+  if (connection_ == nullptr) return end_;
+  engine::Entered entered(context_.environment);
+  Path path(local, peer_);
+  int error = ngtcp2_conn_initiate_immediate_migration(connection_.get(), path.get(), Timestamp());
+  if (error == NGTCP2_ERR_INVALID_STATE) {
+    return absl::FailedPreconditionError(
+        "quic: the peer takes no migration, or has not confirmed the handshake");
+  }
+  if (error == NGTCP2_ERR_CONN_ID_BLOCKED) {
+    return absl::ResourceExhaustedError("quic: the peer has given no connection id to spare");
+  }
+  if (error != 0) return EngineStatus(error, "a migration");
+  local_ = local;
+  Wake();
+  return absl::OkStatus();
+}
+
 // --- For the handle ---
 
 SessionDetails Session::Details() const {
@@ -390,6 +415,8 @@ SessionDetails Session::Details() const {
   details.smoothed_rtt = Duration(static_cast<int64_t>(now.smoothed_rtt));
   details.packet_bytes = ngtcp2_conn_get_path_max_tx_udp_payload_size(connection_.get());
   details.congestion_window_bytes = now.cwnd;
+  details.paths_validated = paths_validated_;
+  details.peer_certificate_pem = PeerCertificatePem(ssl_.get());
   return details;
 }
 

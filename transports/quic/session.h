@@ -3,9 +3,9 @@
 // It makes no calls of a socket. Its hub (hub.h) hands it datagrams, gives it turns and
 // asks it for packets:
 //
-//   session->Receive(datagram, from);        // then the session has asked for a turn
+//   session->Receive(datagram, from, ecn);   // then the session has asked for a turn
 //   session->BeginTurn();                    // timers; reads and writes that can complete
-//   while (size_t size = session->WritePacket(room, &to)) ... send them ...
+//   while (size_t size = session->WritePacket(room, &header)) ... send them ...
 //   session->EndTurn();                      // arms the timer
 //
 // States
@@ -41,6 +41,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "runtime/clock.h"
+#include "runtime/datagram.h"
 #include "runtime/endpoint.h"
 #include "runtime/engine/environment.h"
 #include "runtime/event.h"
@@ -54,6 +55,14 @@
 namespace faultline::quic {
 
 class Session;
+
+// Where a packet goes, and what is written on it.
+struct PacketHeader {
+  Endpoint to{};
+  Ecn ecn = Ecn::kNotEct;
+
+  friend bool operator==(const PacketHeader&, const PacketHeader&) = default;
+};
 
 // What a session asks of its endpoint.
 class SessionHost {
@@ -72,6 +81,8 @@ struct SessionDetails {
   Duration smoothed_rtt{};
   size_t packet_bytes = 0;  // the largest payload of UDP that is known to get through
   size_t congestion_window_bytes = 0;
+  uint64_t paths_validated = 0;        // after a migration, ours or the peer's
+  std::string peer_certificate_pem{};  // of the peer itself; empty if it has shown none
 };
 
 // What every session of a hub is made with. Not owned, but for `tls`; all of it outlives the
@@ -111,20 +122,28 @@ class Session final : public ListNode,
   // Its place among the sessions of the endpoint.
   void SetNumber(uint64_t number) { number_ = number; }
   uint64_t number() const { return number_; }
-  void Receive(std::span<const std::byte> datagram, const Endpoint& from);
+  void Receive(std::span<const std::byte> datagram, const Endpoint& from, Ecn ecn);
   // Hands the data that has come to those who wait for it.
   void Deliver();
   void BeginTurn();
   // The next packet, in `room` of `kPacketMax` bytes; 0 if there is none for now.
-  size_t WritePacket(std::span<std::byte> room, Endpoint* to);
+  size_t WritePacket(std::span<std::byte> room, PacketHeader* header);
   // Bytes that one turn may send, so that sessions share a socket fairly and packets are paced.
   size_t burst_bytes() const;
   void EndTurn();
+  // From now on its packets leave from `local`, and come to it: the path is validated, and begins
+  // with a new congestion window and another connection id (RFC 9000, section 9). Of clients.
+  // Errors: FailedPrecondition: the peer has not confirmed the handshake, or takes no migration;
+  // ResourceExhausted: it has not given an id to spare. Then the session goes on as behind a NAT
+  // that has changed its port.
+  absl::Status Migrate(const Endpoint& local);
   // It leaves its hub: nothing is sent any more, and the hub is not touched again.
   void Detach(const absl::Status& status);
 
   bool server() const { return server_; }
   bool open() const { return connection_ != nullptr && handshake_done_; }
+  // The peer has said that the handshake is over for it too (RFC 9001, section 4.1.2).
+  bool confirmed() const { return confirmed_; }
   // The handshake was done, and the first stream is here if that is asked for. It may have ended
   // since: what came before is still to be read.
   bool ready() const;
@@ -160,7 +179,7 @@ class Session final : public ListNode,
 
   bool lingering() const { return lingering_; }
   const TransportOptions& options() const { return context_.options->transport; }
-  Endpoint local_address() const { return context_.local; }
+  Endpoint local_address() const { return local_; }
   Endpoint peer_address() const { return peer_; }
 
  private:
@@ -213,8 +232,13 @@ class Session final : public ListNode,
   bool AllDelivered() const;
   bool HasCreditFor(const StreamState& stream) const;
   StreamState* PickStream();
-  ngtcp2_ssize WriteOnce(StreamState* stream, std::span<std::byte> room, ngtcp2_path_storage* path);
-  size_t TakeClosePacket(std::span<std::byte> room, Endpoint* to);
+  // What is being written: where it goes and how, filled in step by step.
+  struct Draft {
+    ngtcp2_path_storage path{};
+    ngtcp2_pkt_info info{};
+  };
+  ngtcp2_ssize WriteOnce(StreamState* stream, std::span<std::byte> room, Draft* draft);
+  size_t TakeClosePacket(std::span<std::byte> room, PacketHeader* header);
 
   // To closing: writes the packet that `error` describes. To draining. Both free the engines.
   void CloseWith(const ngtcp2_connection_close_error& error, const absl::Status& status);
@@ -228,7 +252,9 @@ class Session final : public ListNode,
   const SessionContext context_;
   const bool server_;
   uint64_t number_ = 0;
+  Endpoint local_;
   Endpoint peer_;
+  uint64_t paths_validated_ = 0;
   ngtcp2_crypto_conn_ref reference_{};
   bssl::UniquePtr<SSL> ssl_;
   std::unique_ptr<ngtcp2_conn, ConnectionDeleter> connection_;
@@ -246,6 +272,7 @@ class Session final : public ListNode,
   Event settled_;
 
   bool handshake_done_ = false;
+  bool confirmed_ = false;
   bool announced_ = false;
   bool lingering_ = false;
   bool early_data_seen_ = false;

@@ -37,6 +37,11 @@ struct SessionCallbacks {
     return 0;
   }
 
+  static int HandshakeConfirmed(ngtcp2_conn*, void* user) {
+    Self(user)->confirmed_ = true;
+    return 0;
+  }
+
   static int StreamOpened(ngtcp2_conn*, int64_t id, void* user) {
     Self(user)->OnPeerStream(id);
     return 0;
@@ -78,6 +83,12 @@ struct SessionCallbacks {
     return 0;
   }
 
+  static int PathValidated(ngtcp2_conn*, uint32_t, const ngtcp2_path*,
+                           ngtcp2_path_validation_result result, void* user) {
+    if (result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS) ++Self(user)->paths_validated_;
+    return 0;
+  }
+
   static int StatelessResetSeen(ngtcp2_conn*, const ngtcp2_pkt_stateless_reset*, void* user) {
     Self(user)->reset_seen_ = true;
     return 0;
@@ -105,11 +116,13 @@ ngtcp2_callbacks SessionCallbackTable(bool server) {
   table.get_new_connection_id = &SessionCallbacks::NewId;
   table.remove_connection_id = &SessionCallbacks::RemoveId;
   table.handshake_completed = &SessionCallbacks::HandshakeCompleted;
+  table.handshake_confirmed = &SessionCallbacks::HandshakeConfirmed;
   table.stream_open = &SessionCallbacks::StreamOpened;
   table.recv_stream_data = &SessionCallbacks::StreamData;
   table.acked_stream_data_offset = &SessionCallbacks::Acknowledged;
   table.stream_close = &SessionCallbacks::StreamClosed;
   table.stream_reset = &SessionCallbacks::StreamReset;
+  table.path_validation = &SessionCallbacks::PathValidated;
   table.recv_stateless_reset = &SessionCallbacks::StatelessResetSeen;
   return table;
 }

@@ -123,16 +123,17 @@ size_t Session::burst_bytes() const {
   return std::max(ngtcp2_conn_get_send_quantum(connection_.get()), kPacketMax);
 }
 
-size_t Session::WritePacket(std::span<std::byte> room, Endpoint* to) {
-  if (connection_ == nullptr) return TakeClosePacket(room, to);
+size_t Session::WritePacket(std::span<std::byte> room, PacketHeader* header) {
+  if (connection_ == nullptr) return TakeClosePacket(room, header);
   engine::Entered entered(context_.environment);
-  ngtcp2_path_storage path{};
-  ngtcp2_path_storage_zero(&path);
+  Draft draft;
+  ngtcp2_path_storage_zero(&draft.path);
   for (bool blocked = false;;) {
     StreamState* stream = blocked ? nullptr : PickStream();
-    ngtcp2_ssize size = WriteOnce(stream, room, &path);
-    if (size >= 0) {
-      if (size > 0) *to = ToEndpoint(path.path.remote);
+    ngtcp2_ssize size = WriteOnce(stream, room, &draft);
+    if (size == 0) return 0;
+    if (size > 0) {
+      *header = {ToEndpoint(draft.path.path.remote), static_cast<Ecn>(draft.info.ecn)};
       return static_cast<size_t>(size);
     }
     switch (size) {
@@ -147,14 +148,13 @@ size_t Session::WritePacket(std::span<std::byte> room, Endpoint* to) {
         continue;
       default:
         CloseWithEngineError(static_cast<int>(size), "writing a packet");
-        return TakeClosePacket(room, to);
+        return TakeClosePacket(room, header);
     }
   }
 }
 
 // One call of ngtcp2: the whole packet, or (WRITE_MORE) a frame of it.
-ngtcp2_ssize Session::WriteOnce(StreamState* stream, std::span<std::byte> room,
-                                ngtcp2_path_storage* path) {
+ngtcp2_ssize Session::WriteOnce(StreamState* stream, std::span<std::byte> room, Draft* draft) {
   std::array<iovec, kPieces> pieces{};
   StreamState::Piece piece;
   if (stream != nullptr && HasCreditFor(*stream)) piece = stream->NextPiece(pieces);
@@ -165,12 +165,11 @@ ngtcp2_ssize Session::WriteOnce(StreamState* stream, std::span<std::byte> room,
   uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_NONE;
   if (stream != nullptr) flags |= NGTCP2_WRITE_STREAM_FLAG_MORE;
   if (piece.last) flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
-  ngtcp2_pkt_info info{};
   ngtcp2_ssize taken = -1;
   ngtcp2_ssize size = ngtcp2_conn_writev_stream(
-      connection_.get(), &path->path, &info, reinterpret_cast<uint8_t*>(room.data()), kPacketMax,
-      &taken, flags, stream == nullptr ? -1 : stream->id(), bytes.data(), piece.bytes.size(),
-      engine_time_);
+      connection_.get(), &draft->path.path, &draft->info, reinterpret_cast<uint8_t*>(room.data()),
+      kPacketMax, &taken, flags, stream == nullptr ? -1 : stream->id(), bytes.data(),
+      piece.bytes.size(), engine_time_);
   if (stream != nullptr && taken >= 0) {
     stream->OnSent(static_cast<size_t>(taken), piece.last);
     last_sent_ = stream->id();
@@ -201,11 +200,11 @@ StreamState* Session::PickStream() {
   return nullptr;
 }
 
-size_t Session::TakeClosePacket(std::span<std::byte> room, Endpoint* to) {
+size_t Session::TakeClosePacket(std::span<std::byte> room, PacketHeader* header) {
   if (!close_due_) return 0;
   close_due_ = false;
   std::memcpy(room.data(), close_packet_.data(), close_packet_.size());
-  *to = peer_;
+  *header = {peer_, Ecn::kNotEct};
   return close_packet_.size();
 }
 

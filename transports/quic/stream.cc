@@ -93,4 +93,17 @@ Task<absl::StatusOr<std::unique_ptr<Stream>>> SessionHandle::AcceptStream() {
   }
 }
 
+// --- SessionStream ---
+
+absl::Status SessionStream::Close() {
+  absl::Status status = stream_->Close();
+  session_.Close();
+  return status;
+}
+
+void SessionStream::Abort() {
+  session_.Abort();
+  stream_->Abort();
+}
+
 }  // namespace faultline::quic

@@ -50,6 +50,7 @@ class Stream final : public faultline::Stream {
   absl::StatusOr<size_t> ReceiveBufferSize() const override;
 
  private:
+  friend class SessionStream;
   bool StartRead(ReadOp* op) override { return state_->StartRead(op); }
   bool StartWrite(WriteOp* op) override { return state_->StartWrite(op); }
   void CancelRead(ReadOp* op) override { state_->CancelRead(op); }
@@ -101,6 +102,44 @@ class SessionHandle {
 
   Hub::Use use_;
   std::shared_ptr<Session> session_;  // shared with its hub and the streams
+};
+
+// The only stream of a session, and the session: they end together.
+class SessionStream final : public faultline::Stream {
+ public:
+  SessionStream(SessionHandle session, std::unique_ptr<quic::Stream> stream)
+      : session_(std::move(session)), stream_(std::move(stream)) {}
+
+  const SessionHandle& session() const { return session_; }
+
+  absl::Status ShutdownWrite() override { return stream_->ShutdownWrite(); }
+  absl::Status Close() override;
+  // CONNECTION_CLOSE, now.
+  void Abort() override;
+
+  Endpoint local_address() const override { return session_.local_address(); }
+  Endpoint peer_address() const override { return session_.peer_address(); }
+
+  absl::Status SetNoDelay(bool on) override { return stream_->SetNoDelay(on); }
+  absl::Status SetSendBufferSize(size_t bytes) override {
+    return stream_->SetSendBufferSize(bytes);
+  }
+  absl::Status SetReceiveBufferSize(size_t bytes) override {
+    return stream_->SetReceiveBufferSize(bytes);
+  }
+  absl::StatusOr<size_t> SendBufferSize() const override { return stream_->SendBufferSize(); }
+  absl::StatusOr<size_t> ReceiveBufferSize() const override { return stream_->ReceiveBufferSize(); }
+
+ private:
+  bool StartRead(ReadOp* op) override { return stream_->StartRead(op); }
+  bool StartWrite(WriteOp* op) override { return stream_->StartWrite(op); }
+  void CancelRead(ReadOp* op) override { stream_->CancelRead(op); }
+  void CancelWrite(WriteOp* op) override { stream_->CancelWrite(op); }
+  void AbandonRead(ReadOp* op) override { stream_->AbandonRead(op); }
+  void AbandonWrite(WriteOp* op) override { stream_->AbandonWrite(op); }
+
+  SessionHandle session_;
+  const std::unique_ptr<quic::Stream> stream_;
 };
 
 }  // namespace faultline::quic

@@ -8,6 +8,7 @@
 #include <openssl/x509v3.h>
 
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -26,8 +27,21 @@ bssl::UniquePtr<BIO> Reader(const std::string& pem) {
   return bssl::UniquePtr<BIO>(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
 }
 
-bssl::UniquePtr<X509> NextCertificate(BIO* pem) {
-  return bssl::UniquePtr<X509>(PEM_read_bio_X509(pem, nullptr, nullptr, nullptr));
+using Certificates = std::vector<bssl::UniquePtr<X509>>;
+
+// All of `pem`; none if a part of it cannot be read.
+Certificates CertificatesOf(const std::string& pem) {
+  Certificates all;
+  bssl::UniquePtr<BIO> reader = Reader(pem);
+  while (X509* next = PEM_read_bio_X509(reader.get(), nullptr, nullptr, nullptr)) {
+    all.emplace_back(next);
+  }
+  uint32_t error = ERR_peek_last_error();
+  ERR_clear_error();
+  bool to_the_end =
+      ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
+  if (!to_the_end) all.clear();
+  return all;
 }
 
 bssl::UniquePtr<SSL_CTX> NewContext() {
@@ -53,6 +67,11 @@ absl::StatusOr<std::unique_ptr<TlsContext>> TlsContext::Server(const TlsOptions&
   ngtcp2_crypto_boringssl_configure_server_context(made->context_.get());
   if (absl::Status status = made->UseAlpn(); !status.ok()) return status;
   if (absl::Status status = made->UseCertificate(); !status.ok()) return status;
+  if (options.client_trust_anchors_pem.empty()) return made;
+  absl::Status status =
+      made->UseTrustAnchors("client_trust_anchors_pem", options.client_trust_anchors_pem,
+                            SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT);
+  if (!status.ok()) return status;
   return made;
 }
 
@@ -60,7 +79,13 @@ absl::StatusOr<std::unique_ptr<TlsContext>> TlsContext::Client(const TlsOptions&
   std::unique_ptr<TlsContext> made(new TlsContext(options, NewContext()));
   ngtcp2_crypto_boringssl_configure_client_context(made->context_.get());
   if (absl::Status status = made->UseAlpn(); !status.ok()) return status;
-  if (absl::Status status = made->UseTrustAnchors(); !status.ok()) return status;
+  if (!options.certificate_chain_pem.empty()) {
+    if (absl::Status status = made->UseCertificate(); !status.ok()) return status;
+  }
+  if (!options.verify_server) return made;
+  absl::Status status =
+      made->UseTrustAnchors("trust_anchors_pem", options.trust_anchors_pem, SSL_VERIFY_PEER);
+  if (!status.ok()) return status;
   return made;
 }
 
@@ -74,35 +99,32 @@ absl::Status TlsContext::UseAlpn() {
 }
 
 absl::Status TlsContext::UseCertificate() {
-  bssl::UniquePtr<BIO> chain = Reader(options_.certificate_chain_pem);
-  bssl::UniquePtr<X509> own = NextCertificate(chain.get());
-  if (own == nullptr || SSL_CTX_use_certificate(context_.get(), own.get()) != 1) {
+  Certificates chain = CertificatesOf(options_.certificate_chain_pem);
+  if (chain.empty() || SSL_CTX_use_certificate(context_.get(), chain.front().get()) != 1) {
     return Refused("certificate_chain_pem", "has no certificate that can be used");
   }
-  while (bssl::UniquePtr<X509> next = NextCertificate(chain.get())) {
-    SSL_CTX_add1_chain_cert(context_.get(), next.get());
+  for (size_t i = 1; i < chain.size(); ++i) {
+    int added = SSL_CTX_add1_chain_cert(context_.get(), chain[i].get());
+    FAULTLINE_CHECK(added == 1) << "fails without memory alone";
   }
   bssl::UniquePtr<BIO> pem = Reader(options_.private_key_pem);
   bssl::UniquePtr<EVP_PKEY> key(PEM_read_bio_PrivateKey(pem.get(), nullptr, nullptr, nullptr));
-  if (key == nullptr || SSL_CTX_use_PrivateKey(context_.get(), key.get()) != 1) {
-    return Refused("private_key_pem", "has no key that belongs to the certificate");
-  }
+  bool taken = key != nullptr && SSL_CTX_use_PrivateKey(context_.get(), key.get()) == 1;
   ERR_clear_error();
-  return absl::OkStatus();
+  return taken ? absl::OkStatus()
+               : Refused("private_key_pem", "has no key that belongs to the certificate");
 }
 
-absl::Status TlsContext::UseTrustAnchors() {
-  if (!options_.verify_server) return absl::OkStatus();
-  SSL_CTX_set_verify(context_.get(), SSL_VERIFY_PEER, nullptr);
-  bssl::UniquePtr<BIO> pem = Reader(options_.trust_anchors_pem);
-  size_t count = 0;
-  while (bssl::UniquePtr<X509> anchor = NextCertificate(pem.get())) {
+absl::Status TlsContext::UseTrustAnchors(std::string_view option, const std::string& pem,
+                                         int verify_mode) {
+  SSL_CTX_set_verify(context_.get(), verify_mode, nullptr);
+  Certificates anchors = CertificatesOf(pem);
+  for (const bssl::UniquePtr<X509>& anchor : anchors) {
     X509_STORE_add_cert(SSL_CTX_get_cert_store(context_.get()), anchor.get());
-    ++count;
   }
   ERR_clear_error();
-  return count > 0 ? absl::OkStatus()
-                   : Refused("trust_anchors_pem", "has no certificate, and verify_server is on");
+  return anchors.empty() ? Refused(option, "has no certificate, or one that cannot be read")
+                         : absl::OkStatus();
 }
 
 bssl::UniquePtr<SSL> TlsContext::NewServerSession(ngtcp2_crypto_conn_ref* session) const {
@@ -147,6 +169,17 @@ int TlsContext::SelectAlpn(SSL*, const uint8_t** out, uint8_t* out_size, const u
 void TlsContext::LogKey(const SSL* ssl, const char* line) {
   auto* self = static_cast<TlsContext*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
   self->options_.key_log(line);
+}
+
+std::string PeerCertificatePem(const SSL* ssl) {
+  bssl::UniquePtr<X509> certificate(SSL_get_peer_certificate(ssl));
+  if (certificate == nullptr) return "";
+  bssl::UniquePtr<BIO> bio(BIO_new(BIO_s_mem()));
+  FAULTLINE_CHECK(PEM_write_bio_X509(bio.get(), certificate.get()) == 1);
+  const uint8_t* data = nullptr;
+  size_t size = 0;
+  FAULTLINE_CHECK(BIO_mem_contents(bio.get(), &data, &size) == 1);
+  return std::string(reinterpret_cast<const char*>(data), size);
 }
 
 std::string WhyHandshakeFailed(const SSL* ssl) {

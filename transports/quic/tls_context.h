@@ -10,6 +10,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "runtime/endpoint.h"
@@ -36,7 +37,7 @@ class TlsContext {
 
   absl::Status UseAlpn();
   absl::Status UseCertificate();
-  absl::Status UseTrustAnchors();
+  absl::Status UseTrustAnchors(std::string_view option, const std::string& pem, int verify_mode);
   static int SelectAlpn(SSL* ssl, const uint8_t** out, uint8_t* out_size, const uint8_t* in,
                         unsigned in_size, void* self);
   static void LogKey(const SSL* ssl, const char* line);
@@ -45,6 +46,9 @@ class TlsContext {
   std::string wire_alpn_;  // with its length in front
   const bssl::UniquePtr<SSL_CTX> context_;
 };
+
+// Of the peer itself, in PEM; empty if it has shown none.
+std::string PeerCertificatePem(const SSL* ssl);
 
 // Why a handshake failed: the certificate's fault if it was that, the last error otherwise.
 std::string WhyHandshakeFailed(const SSL* ssl);
