@@ -64,7 +64,7 @@ void Session::OnStreamForgotten(int64_t id) {
   StreamState* stream = FindStream(id);
   if (stream == nullptr) return;
   stream->OnForgotten();
-  if (stream->shut()) EraseStream(id);
+  if (stream->released()) EraseStream(id);
 }
 
 // Not before we have forgotten it too may the peer open another: what lies here of its streams is
@@ -90,6 +90,7 @@ void Session::CheckStopped(StreamState* stream) {
 
 void Session::Release(StreamState* stream) {
   stream->Shut();
+  stream->OnReleased();
   if (stream->forgotten()) EraseStream(stream->id());
 }
 

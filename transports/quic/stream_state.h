@@ -90,6 +90,10 @@ class StreamState {
   // Everything that was written, and the end, has reached the peer; or never will.
   bool Delivered() const;
   bool forgotten() const { return forgotten_; }
+  // Nobody holds it any more: it goes once the engine has forgotten it too. A stream that was shut
+  // is not there yet: its user may look at it still.
+  void OnReleased() { released_ = true; }
+  bool released() const { return released_; }
 
  private:
   bool TryRead(ReadOp* op);
@@ -117,6 +121,7 @@ class StreamState {
 
   bool shut_ = false;
   bool forgotten_ = false;
+  bool released_ = false;
   absl::Status read_error_;
   absl::Status write_error_;
 };
