@@ -1,7 +1,6 @@
 #include "bench/bars.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdlib>
 #include <iostream>
 #include <string_view>
@@ -117,26 +116,6 @@ size_t CountAbove(const std::vector<double>& values, double bound) {
       std::count_if(values.begin(), values.end(), [bound](double value) { return value > bound; }));
 }
 
-// Of `passes` tosses of a coin, at least `above` are heads.
-double ChanceOfAtLeast(size_t above, size_t passes) {
-  double chance = 0;
-  double term = std::pow(0.5, static_cast<double>(passes));  // all heads
-  for (size_t heads = passes; heads + 1 > above; --heads) {
-    chance += term;
-    if (heads == 0) break;
-    term *= static_cast<double>(heads) / static_cast<double>(passes - heads + 1);
-  }
-  return chance;
-}
-
-constexpr size_t kPassesToShow = 7;
-constexpr double kChance = 0.01;
-
-bool ShownToBeAbove(const std::vector<double>& quotients, double bound) {
-  if (quotients.size() < kPassesToShow) return true;
-  return ChanceOfAtLeast(CountAbove(quotients, bound), quotients.size()) < kChance;
-}
-
 std::string Number(double value) {
   if (value >= 1e5) return absl::StrFormat("%.3g M", value / 1e6);
   return absl::StrFormat("%.3g", value);
@@ -215,7 +194,7 @@ bool Bar::passed() const {
     case Kind::kAtMost:
       return *value <= bound;
     case Kind::kNotMore:
-      return *value <= bound || !ShownToBeAbove(quotients, bound);
+      return *value <= bound;
   }
 }
 

@@ -92,10 +92,8 @@ using Bars = std::vector<Bar>;
 
 Bar AtLeast(std::string name, std::optional<double> value, double bound, std::string unit);
 Bar AtMost(std::string name, std::optional<double> value, double bound, std::string unit);
-// No more than an equal: at most 1, where the true value may be 1 and the median is then above it
-// every other time. It is missed if the passes show that it is more: if so many of them, or more,
-// would lie above 1 less than once in a hundred times, were each as likely to lie below (the sign
-// test; 7 of 7, 9 of 9, 13 of 15). Fewer than 7 passes can show nothing: there the median decides.
+// At most 1, by the median. In how many passes it was more is printed beside it: where the two are
+// equal that is about half of them, and the median falls to either side.
 Bar NotMore(std::string name, std::vector<double> quotients, std::string unit);
 
 // `a / b`, where both are there.
