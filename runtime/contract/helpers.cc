@@ -5,6 +5,9 @@ namespace {
 
 constexpr size_t kChunk = size_t{64} << 10;
 constexpr size_t kTooMuch = size_t{256} << 20;  // a peer that takes this never makes a writer wait
+// Longer than Linux delays an acknowledgement (TCP_DELACK_MAX, 200 ms). The last one may make room,
+// of which a write that waits is told only once it is a third of the buffer; another would take it.
+constexpr Duration kSettled = 250ms;
 
 }  // namespace
 
@@ -63,12 +66,16 @@ Task<Bytes> ReadToEnd(Stream* stream, absl::Status* error) {
 
 Task<absl::StatusOr<size_t>> FillUp(Clock* clock, Stream* stream) {
   size_t total = 0;
+  bool settled = false;
   while (total < kTooMuch) {
     Bytes chunk = Pattern(kChunk, total);
-    absl::StatusOr<size_t> taken = co_await StoppedAfter(clock, 20ms, WriteSome(stream, &chunk));
-    if (absl::IsCancelled(taken.status())) co_return total;
-    if (!taken.ok()) co_return taken.status();
-    total += *taken;
+    absl::StatusOr<size_t> taken =
+        co_await StoppedAfter(clock, settled ? 1ms : kSettled, WriteSome(stream, &chunk));
+    const bool waited = absl::IsCancelled(taken.status());
+    if (waited && settled) co_return total;
+    if (!waited && !taken.ok()) co_return taken.status();
+    settled = waited;
+    total += taken.value_or(0);
   }
   co_return absl::OutOfRangeError("writes never wait");
 }

@@ -37,7 +37,8 @@ Task<absl::Status> WriteAllLater(Clock* clock, Duration delay, Stream* stream, c
 // Everything up to the end of the stream, or up to an error, which is stored.
 Task<Bytes> ReadToEnd(Stream* stream, absl::Status* error);
 
-// Writes the pattern until a write waits for 20 ms, which is then stopped; returns what was taken.
+// Writes the pattern until a write has waited for 250 ms and the next one waits too; returns what
+// was taken. Until the peer reads, every write waits.
 Task<absl::StatusOr<size_t>> FillUp(Clock* clock, Stream* stream);
 
 // Reads until it fails; returns the error. OutOfRange at the end of the stream.
