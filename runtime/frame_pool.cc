@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <type_traits>
 #include <utility>
 
 #include "runtime/check.h"
@@ -45,9 +46,34 @@ struct FrameReserve {
 
 static constinit FrameReserve reserve;
 
-thread_local FramePool FramePool::local;
+constinit thread_local FramePool FramePool::local;
+
+// Frames that die after the cache are passed on at once.
+struct FramePool::Ender {
+  ~Ender() {
+    local.limit_ = 0;
+    local.ended_ = true;
+    for (size_t index = 0; index < kClasses; ++index) {
+      Class* list = &local.classes_[index];
+      if (list->head != nullptr) GiveAway(list, index, SIZE_MAX);
+    }
+  }
+};
+
+void FramePool::Begin() {
+  static_assert(std::is_trivially_destructible_v<FramePool>);
+  if (limit_ > 0 || ended_) return;
+  thread_local Ender ender;
+  limit_ = kMaxCachedPerClass;
+}
+
+void FramePool::Shorten(Class* list, size_t index) {
+  Begin();
+  if (list->count > limit_) GiveAway(list, index, kChain);
+}
 
 void FramePool::Refill(Class* list, size_t index) {
+  local.Begin();
   std::lock_guard lock(reserve.mutex);
   Block*& chain = reserve.chains[index];
   if (chain == nullptr) {
@@ -71,14 +97,6 @@ void FramePool::GiveAway(Class* list, size_t index, size_t most) {
   first->length = length;
   std::lock_guard lock(reserve.mutex);
   first->next_chain = std::exchange(reserve.chains[index], first);
-}
-
-// Frames that die after the cache are passed on at once.
-FramePool::~FramePool() {
-  limit_ = 0;
-  for (size_t index = 0; index < kClasses; ++index) {
-    if (classes_[index].head != nullptr) GiveAway(&classes_[index], index, SIZE_MAX);
-  }
 }
 
 }  // namespace faultline::internal

@@ -33,8 +33,6 @@ class FramePool {
   static constexpr size_t kGranularity = 64;
   static constexpr size_t kMaxCachedPerClass = 16384;
 
-  ~FramePool();
-
   static void* Allocate(size_t size) {
 #if FAULTLINE_FRAME_POOL
     size_t index = ClassOf(size);
@@ -56,7 +54,7 @@ class FramePool {
     if (index < kClasses) {
       Class& list = local.classes_[index];
       list.head = new (memory) Block{list.head, nullptr, 0};
-      if (++list.count > local.limit_) GiveAway(&list, index, kChain);
+      if (++list.count > local.limit_) local.Shorten(&list, index);
       return;
     }
 #else
@@ -83,6 +81,14 @@ class FramePool {
   };
 
   static size_t ClassOf(size_t size) { return (size - 1) / kGranularity; }
+  // What ends the cache when the thread ends.
+  struct Ender;
+
+  // Before the first block comes: the thread's end is to empty the cache. Not by a destructor of
+  // its own, which would have each use ask whether it is there yet.
+  void Begin();
+  // A list has grown too long.
+  void Shorten(Class* list, size_t index);
   // A chain from the reserve, or a block from a region, into an empty list. One block once the
   // thread has ended its cache.
   static void Refill(Class* list, size_t index);
@@ -90,9 +96,10 @@ class FramePool {
   // the middle again after that.
   static void GiveAway(Class* list, size_t index, size_t most);
 
-  static thread_local FramePool local;
+  static constinit thread_local FramePool local;
 
-  size_t limit_ = kMaxCachedPerClass;  // 0 once the thread ends: nothing stays here any more
+  size_t limit_ = 0;  // of a list; 0 before the first block, and once the thread ends
+  bool ended_ = false;
   Class classes_[kClasses];
 };
 
