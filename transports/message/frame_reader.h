@@ -83,11 +83,19 @@ class FrameReader {
     Pending pending(&frames_);
     std::array<iovec, 2> buffers;
     for (;;) {
-      std::optional<absl::StatusOr<Message>> next = Next(max_message_size);
-      if (next.has_value()) co_return pending.Done(*std::move(next));
-      absl::StatusOr<size_t> read = co_await source_->ReadVector(frames_.BeginRead(&buffers));
-      absl::Status status = frames_.OnRead(read);
-      if (!status.ok()) co_return pending.Done(Ended(std::move(status)));
+      const std::span<const std::byte> frame = frames_.Find(max_message_size);
+      if (!frame.empty()) {
+        pending.Done();
+        co_return Message(AlreadyValidated(), frames_.Own(frame));
+      }
+      absl::Status status = frames_.final();
+      if (status.ok()) {
+        status = frames_.OnRead(co_await source_->ReadVector(frames_.BeginRead(&buffers)));
+        if (status.ok()) continue;
+        TellOfCleanEnd();
+      }
+      pending.Done();
+      co_return status;
     }
   }
 
@@ -118,10 +126,7 @@ class FrameReader {
     ~Pending() {
       if (frames_ != nullptr) frames_->Abandon();
     }
-    absl::StatusOr<Message> Done(absl::StatusOr<Message> result) {
-      std::exchange(frames_, nullptr)->ClearReading();
-      return result;
-    }
+    void Done() { std::exchange(frames_, nullptr)->ClearReading(); }
 
    private:
     FrameBuffer* frames_;
@@ -140,12 +145,11 @@ class FrameReader {
     return next;
   }
 
-  // Tells the source of a clean end, if it wants to know.
-  absl::Status Ended(absl::Status status) {
+  // The source is told, if it wants to know.
+  void TellOfCleanEnd() {
     if constexpr (requires { source_->OnCleanEnd(); }) {
       if (frames_.closed_cleanly()) source_->OnCleanEnd();
     }
-    return status;
   }
 
   Source* source_;
