@@ -13,7 +13,7 @@ void ByteQueue::Append(std::span<const std::byte> bytes) {
     if (end == blocks_.size() * kBlock) blocks_.push_back(std::make_unique_for_overwrite<Block>());
     size_t at = end % kBlock;
     size_t count = std::min(bytes.size(), kBlock - at);
-    std::memcpy(blocks_.back()->data() + at, bytes.data(), count);
+    std::memcpy(blocks_.back()->bytes.data() + at, bytes.data(), count);
     size_ += count;
     bytes = bytes.subspan(count);
   }
@@ -25,7 +25,7 @@ size_t ByteQueue::TakeInto(std::span<const iovec> buffers) {
     auto* to = static_cast<std::byte*>(buffer.iov_base);
     for (size_t room = buffer.iov_len; room > 0 && size_ > 0;) {
       size_t count = std::min({room, size_, kBlock - begin_});
-      std::memcpy(to, blocks_.front()->data() + begin_, count);
+      std::memcpy(to, blocks_.front()->bytes.data() + begin_, count);
       Drop(count);
       to += count;
       room -= count;
@@ -51,7 +51,7 @@ std::span<iovec> ByteQueue::Peek(size_t offset, std::span<iovec> pieces) {
   size_t count = 0;
   for (; left > 0 && count < pieces.size(); ++count) {
     size_t length = std::min(left, kBlock - at % kBlock);
-    pieces[count] = {blocks_[at / kBlock]->data() + at % kBlock, length};
+    pieces[count] = {blocks_[at / kBlock]->bytes.data() + at % kBlock, length};
     at += length;
     left -= length;
   }

@@ -13,6 +13,8 @@
 #include <memory>
 #include <span>
 
+#include "runtime/frame_pool.h"
+
 namespace faultline::quic {
 
 class ByteQueue {
@@ -31,8 +33,11 @@ class ByteQueue {
   std::span<iovec> Peek(size_t offset, std::span<iovec> pieces);
 
  private:
-  static constexpr size_t kBlock = size_t{16} << 10;
-  using Block = std::array<std::byte, kBlock>;
+  static constexpr size_t kBlock = 4096;
+  // Recycled: a stream that carries a message now and then has none in between.
+  struct Block : internal::Pooled {
+    std::array<std::byte, kBlock> bytes;
+  };
 
   std::deque<std::unique_ptr<Block>> blocks_;
   size_t begin_ = 0;  // of the first byte, in the first block

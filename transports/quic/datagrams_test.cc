@@ -76,6 +76,17 @@ Task<void> InScope(testing::Side side, Runtime runtime, Context* context) {
   co_await scope.Join();
 }
 
+// In a calm world, first in, first out. Returns the server's host.
+sim::Host* Boot(sim::World* world, testing::Side server, testing::Side client, Context* context) {
+  sim::Host* first = world->AddHost({.name = "server"});
+  sim::Host* second = world->AddHost({.name = "client"});
+  context->listen = Endpoint::Ipv4Any(7000);
+  context->address = first->Address(sim::Plane::kReplica, 7000);
+  first->Boot([=](const Runtime& run) { return InScope(server, run, context); });
+  second->Boot([=](const Runtime& run) { return InScope(client, run, context); });
+  return first;
+}
+
 void CheckMirrored(const Context& context) {
   EXPECT_EQ(context.received, OneTo(kMessages));
   EXPECT_EQ(context.answers, OneTo(kMessages));
@@ -94,13 +105,8 @@ TEST(QuicDatagrams, PacketsOfATurnLeaveTogether) {
 // then, so that datagrams wait for it.
 TEST(QuicDatagrams, WhatHasComeMeanwhileIsReceivedTogether) {
   sim::World world({.seed = 1});
-  sim::Host* server = world.AddHost({.name = "server"});
-  sim::Host* client = world.AddHost({.name = "client"});
   Context context = NewContext();
-  context.listen = Endpoint::Ipv4Any(7000);
-  context.address = server->Address(sim::Plane::kReplica, 7000);
-  server->Boot([&](const Runtime& run) { return InScope(MirrorServer, run, &context); });
-  client->Boot([&](const Runtime& run) { return InScope(MirrorClient, run, &context); });
+  sim::Host* server = Boot(&world, MirrorServer, MirrorClient, &context);
   for (int i = 0; i < 10; ++i) {
     world.After(i * 10ms, [server] { server->Pause(); });
     world.After(i * 10ms + 8ms, [server] { server->Resume(); });
@@ -110,6 +116,53 @@ TEST(QuicDatagrams, WhatHasComeMeanwhileIsReceivedTogether) {
   CheckMirrored(context);
   EXPECT_GT(context.counters.received, 500u);
   EXPECT_LT(context.counters.receives + 50, context.counters.received);
+}
+
+// --- Round trips ---
+
+constexpr uint64_t kRoundTrips = 200;
+
+Task<void> EchoServer(Place place, Context* context) {
+  Listener listener = ListenAt(place, context);
+  auto accepted = co_await listener.Accept();
+  FAULTLINE_CHECK(accepted.ok()) << accepted.status();
+  Connection connection = *std::move(accepted);
+  FrozenBatch batch;
+  for (;;) {
+    auto message = co_await connection.ReadMessage(kMax);
+    if (!message.ok()) break;
+    ++context->count;
+    batch.Add(message->frozen());
+    if (!(co_await connection.SendBatch(&batch)).ok()) break;
+  }
+  context->counters = listener.counters();
+  (void)connection.Close();
+}
+
+Task<void> CallingClient(Place place, Context* context) {
+  Connection connection = co_await ConnectOne(place, context);
+  FrozenBatch batch;
+  for (uint64_t tag = 1; tag <= kRoundTrips; ++tag) {
+    batch.Add(Sample(place.runtime.buffers, tag, 100).frozen());
+    EXPECT_TRUE((co_await connection.SendBatch(&batch)).ok());
+    EXPECT_TRUE((co_await connection.ReadMessage(kMax)).ok());
+  }
+  EXPECT_TRUE(connection.Close().ok());
+}
+
+// In simulation alone: how late a kernel is with a timer is its own affair. A turn for each
+// datagram that comes and each acknowledgement that is due (of every second answer, by itself:
+// ngtcp2 adds none to a packet before its delay is over); none to look whether something might
+// leave by now.
+TEST(QuicDatagrams, NobodyWakesUpToSendNothing) {
+  sim::World world({.seed = 1});
+  Context context = NewContext();
+  Boot(&world, EchoServer, CallingClient, &context);
+  sim::Verdict verdict = world.Run({.until = 60s});
+  EXPECT_TRUE(verdict.passed()) << verdict.ToString();
+  EXPECT_EQ(context.count, kRoundTrips);
+  constexpr uint64_t kBeside = 30;  // the handshake, the path's MTU, the end
+  EXPECT_LT(context.counters.turns, context.counters.received + kRoundTrips + kBeside);
 }
 
 // --- Congestion that is told (RFC 9000, section 13.4) ---

@@ -155,7 +155,7 @@ Task<void> Hub::SendLoop() {
   while (!Over()) {
     if (!(co_await wake_.Wait()).ok()) break;
     wake_.Reset();
-    co_await SendReplies();
+    if (!replies_.empty()) co_await SendReplies();
     // Whoever has waited for what came runs first: the answer leaves together with our
     // acknowledgement, in one packet.
     for (Session* next = turns_.front(); next != nullptr; next = turns_.Next(next)) next->Deliver();
@@ -166,6 +166,7 @@ Task<void> Hub::SendLoop() {
 }
 
 Task<void> Hub::TakeTurn(std::shared_ptr<Session> session) {
+  ++counters_.turns;
   session->BeginTurn();
   size_t left = session->burst_bytes();
   Batch batch;
@@ -183,7 +184,7 @@ Task<void> Hub::TakeTurn(std::shared_ptr<Session> session) {
     bool full = send_buffer_.size() - batch.bytes < Session::kPacketMax;
     if (batch.complete || full) co_await Send(&batch);
   }
-  co_await Send(&batch);
+  if (batch.bytes > 0) co_await Send(&batch);
   session->EndTurn();
   if (left == 0) Wake(session.get());
   AfterTurn(session.get());
@@ -208,10 +209,10 @@ void Hub::Batch::Add(const PacketHeader& next, size_t size) {
 
 // All of it leaves; then it is empty.
 Task<void> Hub::Send(Batch* batch) {
-  if (batch->bytes == 0) co_return;
-  const Batch now = std::exchange(*batch, {});
-  co_await SendDatagram(&now.header.to, std::span<const std::byte>(send_buffer_).first(now.bytes),
-                        {.ecn = now.header.ecn, .segment_bytes = now.packet_bytes});
+  co_await SendDatagram(&batch->header.to,
+                        std::span<const std::byte>(send_buffer_).first(batch->bytes),
+                        {.ecn = batch->header.ecn, .segment_bytes = batch->packet_bytes});
+  *batch = {};
 }
 
 // A datagram that cannot be sent is a datagram that was lost.
@@ -235,6 +236,7 @@ void Hub::Wake(Session* session) {
 }
 
 void Hub::AfterTurn(Session* session) {
+  if (pending_ == 0 && !session->gone()) return;
   auto found = sessions_.find(session->number());
   if (found == sessions_.end()) return;
   Entry* entry = &found->second;

@@ -64,6 +64,7 @@ struct HubCounters {
   uint64_t stateless_resets = 0;
   uint64_t replies_dropped = 0;  // more than kRepliesMax were waiting
   uint64_t sessions = 0;         // that have begun
+  uint64_t turns = 0;            // of sessions: something has come, is to be sent, or is due
 };
 
 class Hub final : private SessionHost {

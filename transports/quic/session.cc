@@ -17,6 +17,16 @@ constexpr int kProbeTimeoutsOfSilence = 3;  // RFC 9000, section 10.2
 constexpr int kGracesMax = 10;              // that a close waits while the peer makes progress
 constexpr size_t kPeerIdsMax = 4;           // connection ids of the peer that are kept
 
+constexpr auto kNever = static_cast<ngtcp2_tstamp>(INT64_MAX);  // from here on
+
+ngtcp2_tstamp ToTimestamp(MonotonicTime time) {
+  return static_cast<ngtcp2_tstamp>(time.time_since_epoch().count());
+}
+
+MonotonicTime FromTimestamp(ngtcp2_tstamp time) {
+  return MonotonicTime(Duration(static_cast<int64_t>(time)));
+}
+
 // What ngtcp2 calls "none".
 ngtcp2_duration OrNever(Duration duration) {
   return duration.count() > 0 ? static_cast<ngtcp2_duration>(duration.count()) : UINT64_MAX;
@@ -173,9 +183,7 @@ void Session::ResetTokenOf(const ngtcp2_cid& id, uint8_t* token) const {
   FAULTLINE_CHECK(error == 0) << "a keyed hash fails without memory alone";
 }
 
-ngtcp2_tstamp Session::Timestamp() const {
-  return static_cast<ngtcp2_tstamp>(context_.environment.clock->Now().time_since_epoch().count());
-}
+ngtcp2_tstamp Session::Timestamp() const { return ToTimestamp(context_.environment.clock->Now()); }
 
 // --- Receiving ---
 
@@ -246,10 +254,10 @@ bool Session::ready() const {
 }
 
 void Session::BeginTurn() {
-  MonotonicTime now = context_.environment.clock->Now();
+  const MonotonicTime now = context_.environment.clock->Now();
   CheckDeadlines(now);
   if (connection_ == nullptr) return;
-  CheckExpiry();
+  CheckExpiry(now);
   if (connection_ == nullptr) return;
   if (handshake_done_ && !settled_.is_set()) settled_.Set();
   if (!arrived_.empty()) stream_arrived_.Set();
@@ -273,9 +281,9 @@ void Session::CheckDeadlines(MonotonicTime now) {
   Abort(CloseCode::kNoStream, "handshake_timeout: no stream was opened");
 }
 
-void Session::CheckExpiry() {
+void Session::CheckExpiry(MonotonicTime now) {
   engine::Entered entered(context_.environment);
-  engine_time_ = Timestamp();
+  engine_time_ = ToTimestamp(now);
   if (ngtcp2_conn_get_expiry(connection_.get()) > engine_time_) return;
   int error = ngtcp2_conn_handle_expiry(connection_.get(), engine_time_);
   if (error == 0) return;
@@ -284,26 +292,28 @@ void Session::CheckExpiry() {
                        error == NGTCP2_ERR_HANDSHAKE_TIMEOUT ? "handshake_timeout" : "a timer");
 }
 
+// When the packets of this turn allow the next ones is told to the engine last: a turn ends when
+// there was no packet left, and nobody has to wake up only to see that one might leave now. One
+// that is held back has a turn in which it is, and that waits for the moment.
 void Session::EndTurn() {
+  ngtcp2_tstamp expiry = kNever;
   if (connection_ != nullptr) {
     engine::Entered entered(context_.environment);
+    expiry = ngtcp2_conn_get_expiry(connection_.get());
     // Before the handshake is done there is no round trip to pace by, but a guess of 333 ms.
     if (handshake_done_) ngtcp2_conn_update_pkt_tx_time(connection_.get(), engine_time_);
     CheckDelivered();
   }
-  ArmTimer();
+  ArmTimer(expiry);
 }
 
-void Session::ArmTimer() {
+void Session::ArmTimer(ngtcp2_tstamp expiry) {
   MonotonicTime when = forget_at_;
   if (connection_ != nullptr) {
-    ngtcp2_tstamp expiry = ngtcp2_conn_get_expiry(connection_.get());
-    if (expiry < static_cast<ngtcp2_tstamp>(INT64_MAX)) {
-      // A turn has just been taken: what is due still (ngtcp2 drops a retired connection id only
-      // when its time lies in the past) would be due for ever in an instant of virtual time.
-      MonotonicTime next = context_.environment.clock->Now() + Duration(1);
-      when = std::min(when, std::max(next, MonotonicTime(Duration(static_cast<int64_t>(expiry)))));
-    }
+    // A turn has just been taken: what is due still (ngtcp2 drops a retired connection id only when
+    // its time lies in the past) would be due for ever in an instant of virtual time.
+    expiry = std::max(expiry, engine_time_ + 1);
+    if (expiry < kNever) when = std::min(when, FromTimestamp(expiry));
     when = std::min(when, linger_until_);
     if (server_ && !announced_) when = std::min(when, announce_by_);
   }

@@ -227,7 +227,7 @@ class Session final : public ListNode,
   void OnTlsFailure();
   void OnClosedByPeer();
   void CheckDeadlines(MonotonicTime now);
-  void CheckExpiry();
+  void CheckExpiry(MonotonicTime now);
   void CheckDelivered();
   bool AllDelivered() const;
   bool HasCreditFor(const StreamState& stream) const;
@@ -245,7 +245,7 @@ class Session final : public ListNode,
   void CloseWithEngineError(int error, std::string_view what);
   void Drain(const absl::Status& status);
   void Finish(const absl::Status& status);
-  void ArmTimer();
+  void ArmTimer(ngtcp2_tstamp expiry);
 
   ngtcp2_tstamp Timestamp() const;
 

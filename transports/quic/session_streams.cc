@@ -164,7 +164,7 @@ ngtcp2_ssize Session::WriteOnce(StreamState* stream, std::span<std::byte> room, 
     bytes[i] = {static_cast<uint8_t*>(piece.bytes[i].iov_base), piece.bytes[i].iov_len};
   }
   uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_NONE;
-  if (stream != nullptr) flags |= NGTCP2_WRITE_STREAM_FLAG_MORE;
+  if (streams_.size() > 1 && stream != nullptr) flags |= NGTCP2_WRITE_STREAM_FLAG_MORE;
   if (piece.last) flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
   ngtcp2_ssize taken = -1;
   ngtcp2_ssize size = ngtcp2_conn_writev_stream(
