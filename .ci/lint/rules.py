@@ -9,7 +9,7 @@ import re
 import hash_iteration
 from source import matching, template_arguments
 
-_BACKENDS = ("runtime/backend/", "runtime/epoll/", "runtime/io_uring/", "runtime/kernel/")
+_BACKENDS = ("runtime/backend/", "runtime/epoll/", "runtime/io_uring/", "runtime/kernel/", "runtime/shards/")
 _SERVICES = ("scenarios/ledger/",)
 _PRODUCTION = ("scenarios/node/", "scenarios/load/")
 _SIMULATED = ("runtime/", "sim/", "transports/", "scenarios/")
@@ -174,6 +174,7 @@ _BACKEND_ARROWS = {
     "runtime/epoll/": ("runtime/epoll/", "runtime/kernel/"),
     "runtime/io_uring/": ("runtime/io_uring/", "runtime/kernel/"),
     "runtime/kernel/": ("runtime/kernel/",),
+    "runtime/shards/": _BACKENDS,
 }
 _BACKEND_NAMES = "runtime/backend/name.h"
 

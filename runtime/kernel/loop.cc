@@ -74,12 +74,14 @@ MonotonicTime Loop::FireTimers() {
 }
 
 void Loop::Wait(MonotonicTime now) {
+  if (outside_ != nullptr && ready_.empty()) outside_->BeforeSleep();
   MonotonicTime next = clock_->next_time();
   Duration timeout{};
   if (ready_.empty() && next > now) timeout = next - now;
   bool for_ever = ready_.empty() && next == kInfiniteFuture;
   WaitForEvents(for_ever ? nullptr : &timeout);
   if (std::exchange(remote_woken_, false)) (void)remote_->RunPosted();
+  if (outside_ != nullptr) outside_->Look();
 }
 
 }  // namespace faultline::kernel

@@ -11,7 +11,7 @@
 // until the next timer, to the nanosecond. A turn ends early after 256 tasks or 256 transfers, so
 // that neither busy tasks nor busy streams keep the others from being seen.
 //
-// A loop belongs to the thread that made it. Only `Remote::Post` may be called from others.
+// A loop belongs to the thread that made it. Only `Remote` may be used from others.
 #ifndef FAULTLINE_RUNTIME_KERNEL_LOOP_H_
 #define FAULTLINE_RUNTIME_KERNEL_LOOP_H_
 
@@ -38,6 +38,20 @@ struct LoopOptions {
   size_t buffer_cache_bytes = size_t{64} << 20;  // free message buffers that are kept
 };
 
+// Brings work to a loop by other ways than descriptors, timers and posts: mailboxes of other
+// threads.
+class OutsideWork {
+ public:
+  // Makes ready whoever has something to do. Once a turn.
+  virtual void Look() = 0;
+  // The loop sleeps next, unless this makes a task ready: from the beginning of this call on,
+  // whoever brings something calls `Remote::Wake`.
+  virtual void BeforeSleep() = 0;
+
+ protected:
+  ~OutsideWork() = default;
+};
+
 class Loop {
  public:
   Loop(const Loop&) = delete;
@@ -60,6 +74,9 @@ class Loop {
   absl::Status StopOnSignals() { return StopOnSignals(&stop_); }
   // Likewise for a source of the caller's, which outlives the loop.
   virtual absl::Status StopOnSignals(StopSource* source) = 0;
+
+  // Asked in each turn from now on. Not owned; null for none.
+  void SetOutsideWork(OutsideWork* work) { outside_ = work; }
 
   // For other threads. It may be kept for longer than the loop lives (hence shared): posts are
   // refused then.
@@ -90,6 +107,7 @@ class Loop {
   KernelClock* clock_ = nullptr;
   Network* network_ = nullptr;
   uint32_t* transfers_ = nullptr;
+  OutsideWork* outside_ = nullptr;
   ReadyQueue ready_;
   Executor executor_;
   KernelEntropy entropy_;

@@ -22,10 +22,16 @@ bool Remote::Post(Function function) {
   if (closed_ || posted_.size() == capacity_) return false;
   posted_.push_back(std::move(function));
   if (posted_.size() > 1) return true;  // whoever was first has woken the loop
+  Wake();
+  return true;
+}
+
+// EAGAIN: nobody has read the counter for 2^64 wakes. It is not at 0, so the loop does not sleep.
+void Remote::Wake() {
   uint64_t one = 1;
   ssize_t written = write(event_.get(), &one, sizeof(one));
-  FAULTLINE_CHECK(written == sizeof(one)) << ErrnoStatus(errno, "write to the eventfd");
-  return true;
+  FAULTLINE_CHECK(written == sizeof(one) || errno == EAGAIN)
+      << ErrnoStatus(errno, "write to the eventfd");
 }
 
 bool Remote::RunPosted() {

@@ -36,6 +36,9 @@ class Remote {
   // is called before that `Run` returns; otherwise by the next `Run`, or by the loop's end.
   [[nodiscard]] bool Post(Function function);
 
+  // From any thread: the loop does not sleep, or wakes up, and looks at whatever it looks at.
+  void Wake();
+
   // --- For the loop ---
   int event() const { return event_.get(); }
   // Calls everything that has been posted so far. False if there was nothing.
@@ -46,7 +49,7 @@ class Remote {
  private:
   const size_t capacity_;
   std::mutex mutex_;
-  Descriptor event_;               // guarded: not written to once closed
+  const Descriptor event_;
   bool closed_ = false;            // guarded
   std::vector<Function> posted_;   // guarded
   std::vector<Function> running_;  // the loop's thread only
