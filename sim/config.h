@@ -38,7 +38,9 @@ struct LinkConfig {
 struct SocketFaults {
   Ratio partial_write{};  // a write takes only a prefix, although there is room
   Ratio partial_read{};   // a read returns only a prefix, down to one byte, although more is there
-  Ratio yield{};          // an operation that could complete at once goes through the ready queue
+  // An operation that could complete at once goes through the ready queue. Of scheduling, as the
+  // policies are, and no family of faults: it is noticed only where others are ready too.
+  Ratio yield{};
 
   bool any() const {
     return partial_write.numerator > 0 || partial_read.numerator > 0 || yield.numerator > 0;
