@@ -63,10 +63,7 @@ class Process : public internal::Pooled {
   uint32_t descriptors() const { return descriptors_; }
 
   // A hint for the processor's caches: a task of it runs soon.
-  void FetchHot() const {
-    FetchLines(this, kCacheLine);
-    FetchLines(&root_, kCacheLine);
-  }
+  void FetchHot() const { FetchLines(this, 2 * kCacheLine); }
 
  private:
   friend class Host;
@@ -78,11 +75,12 @@ class Process : public internal::Pooled {
   Executor executor_;
   bool crashing_ = false;
   bool faulty_sockets_ = false;
+  // The second one is for those tasks that decide something.
+  ChoiceRandom random_;
+  ChoiceEntropy entropy_;
   Event descriptor_free_;
   SimClock clock_;
   ReadyQueue parked_;  // of a paused process
-  ChoiceRandom random_;
-  ChoiceEntropy entropy_;
   BufferPool buffers_;
   SimNetwork network_;
   Runtime runtime_;
