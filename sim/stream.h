@@ -53,6 +53,7 @@ class SimStream final : public Stream, public internal::Pooled {
 
   bool TryRead(ReadOp* op);
   bool TryWrite(WriteOp* op);
+  void FetchWritten() const;
   absl::Status Error(int error, const char* what) const;
   size_t Shorten(size_t size, bool write);
   bool Yielding(const Transfer& op, TcpFlow* flow);

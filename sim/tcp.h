@@ -121,9 +121,12 @@ class alignas(kCacheLine) TcpFlow final : public Actor {
 
   void Fire() override;
   void Fetch(int depth) const override;
+  // A hint for the processor's caches: something is written to it now.
+  void FetchHot() const { FetchLines(this, kHotBytes); }
 
  private:
   static constexpr size_t kLargestBuffer = size_t{1} << 30;
+  static constexpr size_t kHotBytes = 4 * kCacheLine;
   // Of LossOfFirst: nothing travels, so nothing is shown.
   static constexpr const char* kNoPacket = "";
   enum Flag : uint8_t {
@@ -143,10 +146,12 @@ class alignas(kCacheLine) TcpFlow final : public Actor {
     uint8_t flags = 0;
     uint8_t retries = 0;
   };
+  // Small: of `delivered` the lower half, whose upper half is known from `acked_`; of the window
+  // its size.
   struct Ack {
     MonotonicTime arrival{};
-    uint64_t delivered = 0;
-    uint64_t window_edge = 0;
+    uint32_t delivered = 0;
+    uint32_t window = 0;
   };
   struct ForwardUser final : PathUser {
     void OnPassageChange(Path*, Passage) override { flow->OnForwardChange(); }
@@ -192,6 +197,7 @@ class alignas(kCacheLine) TcpFlow final : public Actor {
 
   void Acknowledge();
   void AcknowledgeDirectly();
+  void SendAck(MonotonicTime arrival);
   Duration WakeUpDelay();
   void SettleAcks();
   void ArmAckEvent();
@@ -230,15 +236,15 @@ class alignas(kCacheLine) TcpFlow final : public Actor {
   uint64_t window_edge_ = 0;
   uint64_t advertised_ = 0;  // the receiver's
   ByteRing bytes_;
-  // Lines 2 and 3: the wire.
+  // Line 2: what comes back.
   uint32_t send_buffer_ = 0;
   uint32_t receive_buffer_ = 0;
-  Ring<Segment, 1> wire_;
   Ring<Ack, 2> acks_;
-  // Line 4: who draws, and its counts of latencies.
+  Path* const forward_;
+  // Line 3: the wire; who draws, and its counts of latencies.
+  Ring<Segment, 1> wire_;
   Chooser chooser_;
   // What only losses, waits and partitions touch.
-  Path* const forward_;
   Path* const back_;
   AckEvent ack_event_;
   MonotonicTime first_loss_ = kInfiniteFuture;  // of the first segment
