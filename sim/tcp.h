@@ -50,6 +50,8 @@ class TcpConnection;
 
 class alignas(kCacheLine) TcpFlow final : public Actor {
  public:
+  static constexpr size_t kHotBytes = 4 * kCacheLine;
+
   // `sender` is 0 (the side that connected) or 1. `direct`: a Unix stream, see TcpConnection.
   TcpFlow(TcpConnection* connection, uint64_t connection_id, int sender, Path* forward, Path* back,
           size_t mss, bool direct);
@@ -126,7 +128,6 @@ class alignas(kCacheLine) TcpFlow final : public Actor {
 
  private:
   static constexpr size_t kLargestBuffer = size_t{1} << 30;
-  static constexpr size_t kHotBytes = 4 * kCacheLine;
   // Of LossOfFirst: nothing travels, so nothing is shown.
   static constexpr const char* kNoPacket = "";
   enum Flag : uint8_t {
@@ -287,6 +288,10 @@ class alignas(kCacheLine) TcpConnection : public internal::Pooled {
   const Endpoint& address(int side) const { return addresses_[side]; }
   TcpFlow& flow(int sender) { return flows_[sender]; }
   const TcpFlow& flow(int sender) const { return flows_[sender]; }
+  // A hint for the processor's caches, of a connection that may be gone.
+  static void FetchFlow(const TcpConnection* connection, int sender) {
+    FetchLines(&connection->flows_[sender], TcpFlow::kHotBytes);
+  }
 
   // --- The connecting side ---
   void SendSyn();
