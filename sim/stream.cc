@@ -40,6 +40,7 @@ bool SimStream::StartRead(ReadOp* op) {
   }
   if (TryRead(op)) return Yielding(*op, &in());
   reading_ = op;
+  connection_->world()->FetchOn();
   return false;
 }
 
@@ -96,13 +97,15 @@ void SimStream::NoteWrite() {
   if (reader != nullptr) reader->Remember(this);
 }
 
+// Believed from the second time on, and given up when others come more often. An answer to who was
+// read speaks little against it.
 void SimStream::Remember(const SimStream* other) {
   if (other == this) {
     trust_ -= trust_ > 0;
   } else if (other == next_) {
-    trust_ = std::min<uint8_t>(trust_ + 3, kMostTrust);
+    trust_ = std::min<uint8_t>(trust_ + kHit, kMostTrust);
   } else if (trust_ > 0) {
-    trust_ -= std::min<uint8_t>(trust_, 2);
+    trust_ -= std::min(trust_, kMiss);
   } else {
     next_ = other;
     next_connection_ = other->connection_;

@@ -64,6 +64,8 @@ class SimStream final : public Stream, public internal::Pooled {
   void FailPending(int error);
   bool DiesSilently();
   void Leave();
+  static constexpr uint8_t kHit = 3;
+  static constexpr uint8_t kMiss = 2;
   static constexpr uint8_t kTrusted = 4;
   static constexpr uint8_t kMostTrust = 12;
 
@@ -74,8 +76,8 @@ class SimStream final : public Stream, public internal::Pooled {
   TcpConnection* connection_;  // null once closed
   ReadOp* reading_ = nullptr;
   WriteOp* writing_ = nullptr;
-  // Who was written to when this had been read, if it was another: only for hints, and perhaps
-  // gone.
+  // Who was written to when this had been read, if it was another: only for hints, perhaps gone,
+  // and never looked at.
   const SimStream* next_ = nullptr;
   const TcpConnection* next_connection_ = nullptr;
   const uint8_t side_;

@@ -101,6 +101,7 @@ void TcpFlow::Write(std::span<const iovec> buffers, size_t size) {
   World* world = connection_->world();
   world->Record(TraceKind::kSend, connection_->end(sender_).id, id(), hash);
   Transmit();
+  world->FetchOn();
 }
 
 void TcpFlow::Finish() {
