@@ -91,10 +91,13 @@ void SimStream::OnReadable() {
   *process_->answering() = this;
 }
 
-// The first write after a read.
+// The first write after a read. One to another stream than that could not be foreseen always: what
+// it touches, and a read after it, is asked for at once instead of piece by piece.
 void SimStream::NoteWrite() {
   SimStream* reader = std::exchange(*process_->answering(), nullptr);
-  if (reader != nullptr) reader->Remember(this);
+  if (reader == nullptr || (reader == this && trust_ == 0)) return;
+  reader->Remember(this);
+  if (reader != this) FetchWritten();
 }
 
 // Believed from the second time on, and given up when others come more often. An answer to who was
@@ -130,7 +133,6 @@ bool SimStream::StartWrite(WriteOp* op) {
     op->Fail(absl::FailedPreconditionError("write: the stream is closed"));
     return true;
   }
-  FetchWritten();
   NoteWrite();
   if (TryWrite(op)) return Yielding(*op, &out());
   out().NoteFull();
@@ -139,8 +141,6 @@ bool SimStream::StartWrite(WriteOp* op) {
   return false;
 }
 
-// Nobody knows to whom a task writes next: what that touches, and a read after it, is asked for at
-// once instead of piece by piece.
 void SimStream::FetchWritten() const {
   FetchLines(connection_, kCacheLine);
   out().FetchHot();
