@@ -187,9 +187,9 @@ class Executor {
   static constexpr uint32_t kSyncBudget = 64;
 
   ReadyQueue* ready_;
-  const uint32_t label_;
   TaskContext* current_ = nullptr;
   uint64_t last_task_id_ = 0;
+  const uint32_t label_;
   uint32_t sync_budget_ = kSyncBudget;
 };
 

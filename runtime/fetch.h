@@ -13,12 +13,17 @@ namespace faultline {
 
 inline constexpr size_t kCacheLine = 64;
 
-// Asks for the lines of `size` bytes from `memory`, and for those of `before` bytes before it.
+// Asks for the lines of `size` bytes from `memory`, and for those of `before` bytes before it. With
+// a size that the compiler knows it is a few instructions without a loop, one a line; a line that
+// is asked for twice costs nothing.
 inline void FetchLines(const void* memory, size_t size, size_t before = 0) {
-  const uintptr_t at = reinterpret_cast<uintptr_t>(memory);
-  for (uintptr_t line = (at - before) & ~(kCacheLine - 1); line < at + size; line += kCacheLine) {
-    __builtin_prefetch(reinterpret_cast<const void*>(line));
+  if (size == 0) return;
+  const uintptr_t first = reinterpret_cast<uintptr_t>(memory) - before;
+  const size_t last = before + size - 1;
+  for (size_t at = 0; at < last; at += kCacheLine) {
+    __builtin_prefetch(reinterpret_cast<const void*>(first + at));
   }
+  __builtin_prefetch(reinterpret_cast<const void*>(first + last));
 }
 
 }  // namespace faultline

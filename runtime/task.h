@@ -96,8 +96,11 @@ class [[nodiscard]] Task {
     Awaiter(const Awaiter&) = delete;
     Awaiter& operator=(const Awaiter&) = delete;
     // The awaiter owns the frame: it dies with the awaiting frame or when the result has been
-    // taken.
-    ~Awaiter() { handle_.destroy(); }
+    // taken. Not at the end of the expression, where the next task may be awaited for long: its
+    // frame is this one, which is still in the cache.
+    ~Awaiter() {
+      if (handle_) handle_.destroy();
+    }
 
     bool await_ready() noexcept { return false; }
     template <typename Promise>
@@ -109,7 +112,16 @@ class [[nodiscard]] Task {
       promise.continuation = parent;
       return handle_;
     }
-    T await_resume() { return handle_.promise().Take(); }
+    T await_resume() {
+      const Handle done = std::exchange(handle_, nullptr);
+      if constexpr (std::is_void_v<T>) {
+        done.destroy();
+      } else {
+        T result = done.promise().Take();
+        done.destroy();
+        return result;
+      }
+    }
 
    private:
     Handle handle_;

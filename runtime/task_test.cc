@@ -105,6 +105,19 @@ TEST(TaskTest, FreesItsFrameWithTheAwait) {
   EXPECT_EQ(live, 0);
 }
 
+Task<int> Take(Counted) { co_return 1; }
+
+TEST(TaskTest, TheFrameIsGoneWhenTheResultIsThere) {
+  TestLoop loop;
+  int live = 0;
+  EXPECT_TRUE(loop.RunToEnd([](int* live) -> Task<void> {
+    Task<int> task = Take(Counted(live));
+    EXPECT_EQ(*live, 1);
+    const int alive = ((void)co_await std::move(task), *live);
+    EXPECT_EQ(alive, 0) << "before the end of the expression";
+  }(&live)));
+}
+
 TEST(TaskTest, ATaskThatNeverStartsFreesItsArguments) {
   int live = 0;
   Event gate;

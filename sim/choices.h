@@ -179,6 +179,20 @@ class Chooser {
   std::array<uint32_t, static_cast<size_t>(Choice::kMarkCe)> counts_{};
 };
 
+// A `Chooser` that decides one kind of thing only: its count is all that it needs.
+template <Choice kKind>
+class LoneChooser {
+ public:
+  LoneChooser(Choices* choices, uint64_t who) : choices_(choices), who_(who) {}
+
+  uint64_t Next() { return choices_->Draw(who_, kKind, count_++); }
+
+ private:
+  Choices* choices_;
+  uint64_t who_;
+  uint32_t count_ = 0;
+};
+
 }  // namespace faultline::sim
 
 #endif  // FAULTLINE_SIM_CHOICES_H_

@@ -71,6 +71,14 @@ TEST(Chooser, ChanceAndBelowFollowTheirRatio) {
   for (int count : counts) EXPECT_NEAR(count, 10'000, 400);
 }
 
+TEST(LoneChooser, DrawsWhatAChooserDraws) {
+  Choices choices(3);
+  Chooser chooser(&choices, 7);
+  LoneChooser<Choice::kApplication> lone(&choices, 7);
+  (void)chooser.Next(Choice::kLatency);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(lone.Next(), chooser.Next(Choice::kApplication)) << i;
+}
+
 TEST(Tape, ReplaysARunWithoutItsSeed) {
   Tape tape;
   Choices recorded(7);

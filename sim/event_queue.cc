@@ -82,8 +82,8 @@ void EventQueue::SpillRun() {
 void EventQueue::RefillRun() {
   std::move(run_.begin() + run_head_, run_.begin() + run_tail_, run_.begin());
   run_tail_ -= std::exchange(run_head_, 0);
-  while (occupied_ != 0 && run_tail_ < kRunTarget) {
-    uint32_t lowest = static_cast<uint32_t>(__builtin_ctzll(occupied_));
+  while (in_buckets_ > 0 && run_tail_ < kRunTarget) {
+    const uint32_t lowest = LowestBucket();
     if (lowest == 0) {
       TakeInstant();
     } else if (buckets_[lowest].size() <= kRunTarget) {
@@ -104,8 +104,7 @@ void EventQueue::TakeAll(uint32_t index) {
     places_[entry.slot] = {kRun, 0};
   }
   in_buckets_ -= bucket.size();
-  bucket.clear();
-  occupied_ &= ~(uint64_t{1} << index);
+  Empty(index);
 }
 
 // The first events of one instant, of which there may be many.
@@ -120,12 +119,23 @@ void EventQueue::TakeInstant() {
   instant_head_ += count;
   in_buckets_ -= count;
   if (instant_head_ < bucket.size()) return;
-  bucket.clear();
-  instant_head_ = 0;
-  occupied_ &= ~uint64_t{1};
+  Empty(0);
 }
 
 // --- The buckets ---
+
+// There is one that is not empty.
+uint32_t EventQueue::LowestBucket() const {
+  uint32_t word = 0;
+  while (occupied_[word] == 0) ++word;
+  return word * 64 + static_cast<uint32_t>(__builtin_ctzll(occupied_[word]));
+}
+
+void EventQueue::Empty(uint32_t index) {
+  buckets_[index].clear();
+  occupied_[index / 64] &= ~(uint64_t{1} << index % 64);
+  if (index == 0) instant_head_ = 0;
+}
 
 void EventQueue::InsertIntoBuckets(const Entry& entry) {
   if (entry.when < floor_) LowerFloor(std::min(entry.when, run_[run_head_].when));
@@ -142,7 +152,7 @@ void EventQueue::Put(const Entry& entry) {
   }
   places_[entry.slot] = {index, static_cast<uint32_t>(bucket.size())};
   bucket.push_back(entry);
-  occupied_ |= uint64_t{1} << index;
+  occupied_[index / 64] |= uint64_t{1} << index % 64;
 }
 
 // The last one takes the place of the one that leaves.
@@ -156,9 +166,7 @@ void EventQueue::RemoveFromBucket(Place place) {
   }
   bucket.pop_back();
   if (bucket.size() > (place.bucket == 0 ? instant_head_ : 0)) return;
-  if (place.bucket == 0) instant_head_ = 0;
-  bucket.clear();
-  occupied_ &= ~(uint64_t{1} << place.bucket);
+  Empty(place.bucket);
 }
 
 void EventQueue::SortInstant() {
@@ -173,10 +181,10 @@ void EventQueue::SortInstant() {
 }
 
 // Bucket `index` is the lowest that is not empty. Its first event becomes the floor; each of its
-// events then agrees with the floor in one bit more at least.
+// events then agrees with the floor in one digit more at least.
 void EventQueue::Split(uint32_t index) {
   std::vector<Entry> moving = std::move(buckets_[index]);
-  occupied_ &= ~(uint64_t{1} << index);
+  Empty(index);
   floor_ = std::min_element(moving.begin(), moving.end(), [](const Entry& a, const Entry& b) {
              return a.when < b.when;
            })->when;
@@ -195,7 +203,7 @@ void EventQueue::LowerFloor(int64_t floor) {
                   buckets_[b].end());
     buckets_[b].clear();
   }
-  occupied_ = 0;
+  occupied_ = {};
   floor_ = floor;
   for (const Entry& entry : moving) Put(entry);
 }

@@ -6,11 +6,11 @@
 // given out in the order in which things were decided: nothing else breaks a tie.
 //
 // What comes next lies in a short sorted run; what comes later in the buckets of a radix heap
-// (Ahuja, Mehlhorn, Orlin, Tarjan, 1990), by the highest bit in which its time differs from
-// `floor_`. Time only goes forward, so that an event moves to lower buckets alone: scheduling,
-// cancelling and popping cost the same few nanoseconds with ten events pending as with ten
-// thousand, and events that are far away are not touched. Nothing is allocated once the vectors
-// have grown.
+// (Ahuja, Mehlhorn, Orlin, Tarjan, 1990), by the highest hexadecimal digit in which its time
+// differs from `floor_`, and by what that digit is. Time only goes forward, so that an event moves
+// to lower buckets alone: scheduling, cancelling and popping cost the same few nanoseconds with ten
+// events pending as with ten thousand, and events that are far away are not touched. Nothing is
+// allocated once the vectors have grown.
 //
 // The run also tells which actors are next, so that the world can fetch their memory while it works
 // for those before them (see `World::FetchAhead`). It is filled up again before it is empty, so
@@ -20,7 +20,7 @@
 //  1. Every event of the run comes before every event of the buckets.
 //  2. The run is empty only if the queue is.
 //  3. No event of the buckets comes before `floor_`; those of bucket 0 come at `floor_`, those of
-//     bucket b differ from it in bit b - 1 and in none that is higher.
+//     bucket 1 + 16 n + d have d as digit n, where `floor_` has less, and all higher digits of it.
 #ifndef FAULTLINE_SIM_EVENT_QUEUE_H_
 #define FAULTLINE_SIM_EVENT_QUEUE_H_
 
@@ -129,7 +129,9 @@ class EventQueue {
     uint32_t index;  // in the bucket
   };
 
-  static constexpr uint32_t kRun = 64;  // as a bucket: one more than there are
+  static constexpr uint32_t kDigitBits = 4;
+  static constexpr uint32_t kBuckets = 1 + (64 / kDigitBits << kDigitBits);
+  static constexpr uint32_t kRun = kBuckets;  // as a bucket: one more than there are
   static constexpr size_t kRunCapacity = 64;
   static constexpr size_t kRunTarget = 24;  // it is filled up to so many, or at most twice that
   static constexpr size_t kRunKept = 16;    // so many stay when it overflows
@@ -141,7 +143,10 @@ class EventQueue {
   }
   uint32_t BucketOf(int64_t when) const {
     uint64_t differing = static_cast<uint64_t>(when) ^ static_cast<uint64_t>(floor_);
-    return differing == 0 ? 0 : 64 - static_cast<uint32_t>(__builtin_clzll(differing));
+    if (differing == 0) return 0;
+    const uint32_t digit = (63 - static_cast<uint32_t>(__builtin_clzll(differing))) / kDigitBits;
+    const uint64_t value = static_cast<uint64_t>(when) >> digit * kDigitBits;
+    return 1 + (digit << kDigitBits) + static_cast<uint32_t>(value & ((1 << kDigitBits) - 1));
   }
 
   uint32_t TakeSlot() {
@@ -156,6 +161,8 @@ class EventQueue {
   }
 
   uint32_t NewSlot();
+  uint32_t LowestBucket() const;
+  void Empty(uint32_t index);
   void InsertIntoRun(const Entry& entry);
   void InsertIntoBuckets(const Entry& entry);
   void Put(const Entry& entry);
@@ -174,8 +181,8 @@ class EventQueue {
   size_t run_head_ = 0;
   size_t run_tail_ = 0;
 
-  std::array<std::vector<Entry>, 64> buckets_;
-  uint64_t occupied_ = 0;  // bit b: bucket b is not empty
+  std::array<std::vector<Entry>, kBuckets> buckets_;
+  std::array<uint64_t, kBuckets / 64 + 1> occupied_{};  // bit b: bucket b is not empty
   size_t in_buckets_ = 0;
   int64_t floor_ = 0;
   // Bucket 0 is taken out piece by piece: what lies before `instant_head_` has left.

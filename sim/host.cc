@@ -21,9 +21,9 @@ Process::Process(Host* host, uint32_t incarnation)
     : host_(host),
       incarnation_(incarnation),
       executor_(host->paused() ? &parked_ : host->world()->ready(), host->id()),
-      clock_(host->world(), host->clock(), host->id(), &executor_),
       random_(host->world()->choices(), ChooserId({kRandomTag, host->id(), incarnation})),
       entropy_(host->world()->choices(), ChooserId({kEntropyTag, host->id(), incarnation})),
+      clock_(host->world(), host->clock(), host->id(), &executor_),
       network_(this),
       runtime_{&executor_, &clock_, &network_, &entropy_, &random_, &buffers_},
       root_(&executor_) {

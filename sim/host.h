@@ -26,6 +26,8 @@
 
 namespace faultline::sim {
 
+class SimStream;
+
 // Makes the main task of a process. Called once an incarnation; its captures must outlive the
 // world's run.
 using ProcessMain = std::function<Task<void>(const Runtime&)>;
@@ -62,11 +64,12 @@ class Process : public internal::Pooled {
   Event* descriptor_free() { return &descriptor_free_; }
   uint32_t descriptors() const { return descriptors_; }
 
+  // For hints to the caches: the stream that has been read last, until the next write. Null if that
+  // has happened already.
+  SimStream** answering() { return &answering_; }
+
   // A hint for the processor's caches: a task of it runs soon.
-  void FetchHot() const {
-    FetchLines(this, kCacheLine);
-    FetchLines(&root_, kCacheLine);
-  }
+  void FetchHot() const { FetchLines(this, 2 * kCacheLine); }
 
  private:
   friend class Host;
@@ -78,11 +81,13 @@ class Process : public internal::Pooled {
   Executor executor_;
   bool crashing_ = false;
   bool faulty_sockets_ = false;
+  SimStream* answering_ = nullptr;
+  // The second one is for those tasks that decide something.
+  ChoiceRandom random_;
+  ChoiceEntropy entropy_;
   Event descriptor_free_;
   SimClock clock_;
   ReadyQueue parked_;  // of a paused process
-  ChoiceRandom random_;
-  ChoiceEntropy entropy_;
   BufferPool buffers_;
   SimNetwork network_;
   Runtime runtime_;

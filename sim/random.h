@@ -13,10 +13,10 @@ namespace faultline::sim {
 class ChoiceRandom final : public Random {
  public:
   ChoiceRandom(Choices* choices, uint64_t who) : chooser_(choices, who) {}
-  uint64_t Next() override { return chooser_.Next(Choice::kApplication); }
+  uint64_t Next() override { return chooser_.Next(); }
 
  private:
-  Chooser chooser_;
+  LoneChooser<Choice::kApplication> chooser_;
 };
 
 class ChoiceEntropy final : public Entropy {
@@ -24,14 +24,14 @@ class ChoiceEntropy final : public Entropy {
   ChoiceEntropy(Choices* choices, uint64_t who) : chooser_(choices, who) {}
   void Fill(std::span<std::byte> bytes) override {
     for (size_t at = 0; at < bytes.size(); at += sizeof(uint64_t)) {
-      uint64_t draw = chooser_.Next(Choice::kEntropy);
+      uint64_t draw = chooser_.Next();
       size_t size = bytes.size() - at < sizeof(draw) ? bytes.size() - at : sizeof(draw);
       std::memcpy(bytes.data() + at, &draw, size);
     }
   }
 
  private:
-  Chooser chooser_;
+  LoneChooser<Choice::kEntropy> chooser_;
 };
 
 }  // namespace faultline::sim

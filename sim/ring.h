@@ -11,6 +11,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <new>
+#include <type_traits>
 
 #include "runtime/check.h"
 #include "runtime/frame_pool.h"
@@ -29,13 +31,13 @@ class Ring {
 
   bool empty() const { return size_ == 0; }
   size_t size() const { return size_; }
-  T& front() { return items_[head_]; }
-  const T& front() const { return items_[head_]; }
-  T& back() { return items_[(head_ + size_ - 1) & (capacity_ - 1)]; }
+  T& front() { return items()[head_]; }
+  const T& front() const { return items()[head_]; }
+  T& back() { return items()[(head_ + size_ - 1) & (capacity_ - 1)]; }
 
   void push_back(const T& item) {
     if (size_ == capacity_) Grow();
-    items_[(head_ + size_++) & (capacity_ - 1)] = item;
+    new (&items()[(head_ + size_++) & (capacity_ - 1)]) T(item);
   }
   void pop_front() {
     head_ = (head_ + 1) & (capacity_ - 1);
@@ -57,25 +59,33 @@ class Ring {
     if (capacity_ > kInline && capacity_ * sizeof(T) <= kReleased) Shrink();
   }
   void Shrink() {
-    if (capacity_ > kInline) internal::FramePool::Free(items_, capacity_ * sizeof(T));
-    items_ = inline_;
+    if (capacity_ > kInline) internal::FramePool::Free(storage_.elsewhere, capacity_ * sizeof(T));
     capacity_ = kInline;
   }
   void Grow() {
     const uint32_t capacity = capacity_ * 2;
-    T* items = static_cast<T*>(internal::FramePool::Allocate(capacity * sizeof(T)));
-    for (uint32_t i = 0; i < size_; ++i) items[i] = items_[(head_ + i) & (capacity_ - 1)];
+    T* grown = static_cast<T*>(internal::FramePool::Allocate(capacity * sizeof(T)));
+    for (uint32_t i = 0; i < size_; ++i) new (&grown[i]) T(items()[(head_ + i) & (capacity_ - 1)]);
     Shrink();
-    items_ = items;
+    storage_.elsewhere = grown;
     capacity_ = capacity;
     head_ = 0;
   }
 
-  T* items_ = inline_;
+  T* items() {
+    return capacity_ == kInline ? reinterpret_cast<T*>(storage_.here) : storage_.elsewhere;
+  }
+  const T* items() const { return const_cast<Ring*>(this)->items(); }
+
+  static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
+
   uint32_t capacity_ = kInline;
   uint32_t head_ = 0;
   uint32_t size_ = 0;
-  T inline_[kInline];
+  union {
+    alignas(T) std::byte here[kInline * sizeof(T)];
+    T* elsewhere;  // with more than `kInline`
+  } storage_;
 };
 
 // Bytes, first in, first out; less than 2 GiB. Small storage goes back to the pool as soon as it is

@@ -15,7 +15,7 @@ namespace faultline::sim {
 SimStream::SimStream(Process* process, TcpConnection* connection, int side)
     : process_(process),
       connection_(connection),
-      side_(side),
+      side_(static_cast<uint8_t>(side)),
       local_(connection->address(side)),
       peer_(connection->address(1 - side)) {
   connection->AttachSocket(side, this);
@@ -40,6 +40,7 @@ bool SimStream::StartRead(ReadOp* op) {
   }
   if (TryRead(op)) return Yielding(*op, &in());
   reading_ = op;
+  connection_->world()->FetchOn();
   return false;
 }
 
@@ -71,11 +72,52 @@ void SimStream::Fetch(int depth) const {
     if (reading_ != nullptr) FetchLines(reading_, sizeof(*reading_));
   } else if (reading_ != nullptr) {
     depth == 1 ? reading_->Fetch() : reading_->FetchAwaiter();
+    if (trust_ >= kTrusted) FetchNext(depth);
   }
 }
 
+// Some have to write to another one when they have been read: who passes on, asks or tells others.
+void SimStream::FetchNext(int depth) const {
+  if (depth == 1) {
+    FetchLines(next_, kCacheLine);
+    return FetchLines(next_connection_, kCacheLine);
+  }
+  TcpConnection::FetchFlow(next_connection_, next_side_);
+}
+
 void SimStream::OnReadable() {
-  if (reading_ != nullptr && TryRead(reading_)) reading_ = nullptr;
+  if (reading_ == nullptr || !TryRead(reading_)) return;
+  reading_ = nullptr;
+  *process_->answering() = this;
+}
+
+// The first write after a read. One to another stream than that could not be foreseen always: what
+// it touches, and a read after it, is asked for at once instead of piece by piece.
+void SimStream::NoteWrite() {
+  SimStream* reader = std::exchange(*process_->answering(), nullptr);
+  if (reader == nullptr || (reader == this && trust_ == 0)) return;
+  reader->Remember(this);
+  if (reader != this) FetchWritten();
+}
+
+// Believed from the second time on, and given up when others come more often. An answer to who was
+// read speaks little against it.
+void SimStream::Remember(const SimStream* other) {
+  if (other == this) {
+    trust_ -= trust_ > 0;
+  } else if (other == next_) {
+    trust_ = std::min<uint8_t>(trust_ + kHit, kMostTrust);
+  } else if (trust_ > 0) {
+    trust_ -= std::min(trust_, kMiss);
+  } else {
+    next_ = other;
+    next_connection_ = other->connection_;
+    next_side_ = other->side_;
+  }
+}
+
+void SimStream::ForgetAnswering() {
+  if (*process_->answering() == this) *process_->answering() = nullptr;
 }
 
 void SimStream::CancelRead(ReadOp* op) {
@@ -91,11 +133,18 @@ bool SimStream::StartWrite(WriteOp* op) {
     op->Fail(absl::FailedPreconditionError("write: the stream is closed"));
     return true;
   }
+  NoteWrite();
   if (TryWrite(op)) return Yielding(*op, &out());
   out().NoteFull();
   writing_ = op;
   out().SetWriterWaiting(true);
   return false;
+}
+
+void SimStream::FetchWritten() const {
+  FetchLines(connection_, kCacheLine);
+  out().FetchHot();
+  FetchLines(&in(), kCacheLine);
 }
 
 bool SimStream::TryWrite(WriteOp* op) {
@@ -165,6 +214,7 @@ bool SimStream::Yielding(const Transfer& op, TcpFlow* flow) {
 
 // In a crash destructors run, and may call anything here: no byte may leave.
 bool SimStream::DiesSilently() {
+  ForgetAnswering();
   if (!process_->crashing()) return false;
   FailPending(ECANCELED);  // frames die in any order: theirs may be destroyed after this
   std::exchange(connection_, nullptr)->SilenceEnd(side_);

@@ -53,12 +53,22 @@ class SimStream final : public Stream, public internal::Pooled {
 
   bool TryRead(ReadOp* op);
   bool TryWrite(WriteOp* op);
+  void FetchWritten() const;
+  void FetchNext(int depth) const;
+  void NoteWrite();
+  void Remember(const SimStream* other);
+  void ForgetAnswering();
   absl::Status Error(int error, const char* what) const;
   size_t Shorten(size_t size, bool write);
   bool Yielding(const Transfer& op, TcpFlow* flow);
   void FailPending(int error);
   bool DiesSilently();
   void Leave();
+  static constexpr uint8_t kHit = 3;
+  static constexpr uint8_t kMiss = 2;
+  static constexpr uint8_t kTrusted = 4;
+  static constexpr uint8_t kMostTrust = 12;
+
   TcpFlow& out() const;
   TcpFlow& in() const;
 
@@ -66,7 +76,13 @@ class SimStream final : public Stream, public internal::Pooled {
   TcpConnection* connection_;  // null once closed
   ReadOp* reading_ = nullptr;
   WriteOp* writing_ = nullptr;
-  const int side_;  // to here: one cache line
+  // Who was written to when this had been read, if it was another: only for hints, perhaps gone,
+  // and never looked at.
+  const SimStream* next_ = nullptr;
+  const TcpConnection* next_connection_ = nullptr;
+  const uint8_t side_;
+  uint8_t next_side_ = 0;
+  uint8_t trust_ = 0;  // how often it was so; to here: one cache line
   const Endpoint local_;
   const Endpoint peer_;
 };

@@ -50,6 +50,8 @@ class TcpConnection;
 
 class alignas(kCacheLine) TcpFlow final : public Actor {
  public:
+  static constexpr size_t kHotBytes = 4 * kCacheLine;
+
   // `sender` is 0 (the side that connected) or 1. `direct`: a Unix stream, see TcpConnection.
   TcpFlow(TcpConnection* connection, uint64_t connection_id, int sender, Path* forward, Path* back,
           size_t mss, bool direct);
@@ -121,6 +123,8 @@ class alignas(kCacheLine) TcpFlow final : public Actor {
 
   void Fire() override;
   void Fetch(int depth) const override;
+  // A hint for the processor's caches: something is written to it now.
+  void FetchHot() const { FetchLines(this, kHotBytes); }
 
  private:
   static constexpr size_t kLargestBuffer = size_t{1} << 30;
@@ -143,10 +147,12 @@ class alignas(kCacheLine) TcpFlow final : public Actor {
     uint8_t flags = 0;
     uint8_t retries = 0;
   };
+  // Small: of `delivered` the lower half, whose upper half is known from `acked_`; of the window
+  // its size.
   struct Ack {
     MonotonicTime arrival{};
-    uint64_t delivered = 0;
-    uint64_t window_edge = 0;
+    uint32_t delivered = 0;
+    uint32_t window = 0;
   };
   struct ForwardUser final : PathUser {
     void OnPassageChange(Path*, Passage) override { flow->OnForwardChange(); }
@@ -192,6 +198,7 @@ class alignas(kCacheLine) TcpFlow final : public Actor {
 
   void Acknowledge();
   void AcknowledgeDirectly();
+  void SendAck(MonotonicTime arrival);
   Duration WakeUpDelay();
   void SettleAcks();
   void ArmAckEvent();
@@ -230,15 +237,15 @@ class alignas(kCacheLine) TcpFlow final : public Actor {
   uint64_t window_edge_ = 0;
   uint64_t advertised_ = 0;  // the receiver's
   ByteRing bytes_;
-  // Lines 2 and 3: the wire.
+  // Line 2: what comes back.
   uint32_t send_buffer_ = 0;
   uint32_t receive_buffer_ = 0;
-  Ring<Segment, 1> wire_;
   Ring<Ack, 2> acks_;
-  // Line 4: who draws, and its counts of latencies.
+  Path* const forward_;
+  // Line 3: the wire; who draws, and its counts of latencies.
+  Ring<Segment, 1> wire_;
   Chooser chooser_;
   // What only losses, waits and partitions touch.
-  Path* const forward_;
   Path* const back_;
   AckEvent ack_event_;
   MonotonicTime first_loss_ = kInfiniteFuture;  // of the first segment
@@ -281,6 +288,10 @@ class alignas(kCacheLine) TcpConnection : public internal::Pooled {
   const Endpoint& address(int side) const { return addresses_[side]; }
   TcpFlow& flow(int sender) { return flows_[sender]; }
   const TcpFlow& flow(int sender) const { return flows_[sender]; }
+  // A hint for the processor's caches, of a connection that may be gone.
+  static void FetchFlow(const TcpConnection* connection, int sender) {
+    FetchLines(&connection->flows_[sender], TcpFlow::kHotBytes);
+  }
 
   // --- The connecting side ---
   void SendSyn();

@@ -20,11 +20,13 @@ TcpFlow::TcpFlow(TcpConnection* connection, uint64_t connection_id, int sender, 
       sender_(static_cast<uint8_t>(sender & 1)),
       mss_(static_cast<uint16_t>(std::min<size_t>(mss, UINT16_MAX))),
       connection_(connection),
+      forward_(forward),
       chooser_(connection->world()->choices(),
                ChooserId({kFlowTag, connection_id, static_cast<uint64_t>(sender)})),
-      forward_(forward),
       back_(back) {
-  static_assert(sizeof(Actor) == 24 && sizeof(Chooser) == 104, "the lines below are as they were");
+  static_assert(sizeof(Actor) == 24 && sizeof(ByteRing) == 24 && sizeof(acks_) == 48 &&
+                    sizeof(wire_) == 40 && sizeof(Chooser) == 104,
+                "the hot lines are as they were");
   forward_user_.flow = this;
   back_user_.flow = this;
   ack_event_.flow = this;
@@ -35,13 +37,12 @@ TcpFlow::TcpFlow(TcpConnection* connection, uint64_t connection_id, int sender, 
 // A segment arrives soon: it touches both flows, the bytes, the receiver's socket, and what that
 // wakes.
 void TcpFlow::Fetch(int depth) const {
-  constexpr size_t kHotLines = 5;
   const TcpEnd& receiver = connection_->end(1 - sender_);
   switch (depth) {
     case 1:
       FetchLines(connection_, kCacheLine);
-      FetchLines(this, kHotLines * kCacheLine);
-      return FetchLines(&connection_->flow(1 - sender_), kHotLines * kCacheLine);
+      FetchHot();
+      return connection_->flow(1 - sender_).FetchHot();
     case 2:
       connection_->world()->trace()->FetchHost(receiver.id);
       FetchLines(bytes_.first(), std::min<size_t>(bytes_.size(), 256));
@@ -100,6 +101,7 @@ void TcpFlow::Write(std::span<const iovec> buffers, size_t size) {
   World* world = connection_->world();
   world->Record(TraceKind::kSend, connection_->end(sender_).id, id(), hash);
   Transmit();
+  world->FetchOn();
 }
 
 void TcpFlow::Finish() {
@@ -415,14 +417,21 @@ void TcpFlow::Acknowledge() {
   // Acknowledgements are cumulative: one that is overtaken says nothing new.
   while (!acks_.empty() && acks_.back().arrival >= arrival) acks_.pop_back();
   if (acks_.empty()) DisarmAckEvent();
-  acks_.push_back({arrival, delivered_, advertised_});
+  SendAck(arrival);
   if (waiting()) ArmAckEvent();
+}
+
+// The window never shrinks, and what was delivered lay in it.
+void TcpFlow::SendAck(MonotonicTime arrival) {
+  acks_.push_back({arrival, static_cast<uint32_t>(delivered_),
+                   static_cast<uint32_t>(advertised_ - delivered_)});
 }
 
 void TcpFlow::SettleAcks() {
   while (!acks_.empty() && acks_.front().arrival <= now()) {
-    acked_ = std::max(acked_, acks_.front().delivered);
-    window_edge_ = std::max(window_edge_, acks_.front().window_edge);
+    const Ack& first = acks_.front();
+    acked_ += first.delivered - static_cast<uint32_t>(acked_);
+    window_edge_ = std::max(window_edge_, acked_ + first.window);
     acks_.pop_front();
   }
 }
@@ -489,8 +498,7 @@ void TcpFlow::OnBackChange(Passage before) {
     }
     connection_->world()->Record(TraceKind::kDuplicateDrop, forward_->to(), id());
   }
-  acks_.push_back(
-      {back_->DepartAck(again, &chooser_, Choice::kAckLatency), delivered_, advertised_});
+  SendAck(back_->DepartAck(again, &chooser_, Choice::kAckLatency));
   DisarmAckEvent();
   if (waiting()) ArmAckEvent();
 }

@@ -150,10 +150,11 @@ absl::Status World::DescribeDeadlock() const {
 
 // The events to come are known, and most of them do not depend on each other: while one is handled,
 // the memory of those after it is on its way. An actor's own first, then what that points to: each
-// hint follows pointers that have arrived, so that it waits for nothing. Half of the hints come
-// before an event and half before the tasks that it wakes: a processor has room for about sixteen
-// lines under way, and all at once they would wait for each other. Nobody is asked for twice in a
-// row: who is next behind a few busy ones may be idle for hours. Hints change nothing.
+// hint follows pointers that have arrived, so that it waits for nothing. A processor has room for
+// about sixteen lines under way; all at once they would wait for each other, and what nobody could
+// foresee for all of them. So they are spread: before an event, before the tasks that it wakes, and
+// where these have written and read (`FetchOn`). Nobody is asked for twice in a row: who is next
+// behind a few busy ones may be idle for hours. Hints change nothing.
 void World::FetchAhead(int first_depth, int last_depth) {
   if (events_.size() < kManyEvents) return;
   for (int depth = first_depth; depth <= last_depth; ++depth) {
@@ -174,7 +175,8 @@ Verdict World::Run(const RunLimits& limits) {
   const MonotonicTime end = MonotonicTime(limits.until);
   uint64_t fired = 0;
   while (true) {
-    FetchAhead(2, Actor::kFetchDepth);
+    FetchAhead(2, 3);
+    next_hint_ = events_.size() < kManyEvents ? kNoHint : 4;
     RunReady();
     if (!graveyard_.empty()) ClearGraveyard();
     if (std::optional<Verdict> verdict = Ended(fired)) return *std::move(verdict);
@@ -192,6 +194,8 @@ Verdict World::Run(const RunLimits& limits) {
     }
     ++fired;
     CountTurn();
+    FetchAhead(next_hint_, Actor::kFetchDepth);
+    next_hint_ = kNoHint;
     FetchAhead(0, 1);
     events_.Pop()->Fire();
   }

@@ -136,6 +136,13 @@ class World {
   FaultLayers* fault_layers() { return &fault_layers_; }
   Trace* trace() { return &trace_; }
   ReadyQueue* ready() { return &ready_; }
+  // A good moment for the next hint to the caches, if one is due: a task has done a piece of work
+  // since the last one.
+  void FetchOn() {
+    if (next_hint_ == kNoHint) return;
+    FetchAhead(next_hint_, next_hint_);
+    ++next_hint_;
+  }
   // Not owned; null for none.
   void SetWire(WireObserver* wire) { wire_ = wire; }
   WireObserver* wire() const { return wire_; }
@@ -161,6 +168,8 @@ class World {
  private:
   class Callback;
 
+  static constexpr int kNoHint = Actor::kFetchDepth + 1;
+
   void FetchAhead(int first_depth, int last_depth);
   void RunReady();
   bool CountTurn();
@@ -183,6 +192,7 @@ class World {
   ReadyQueue ready_;
   // Whom the last hint of each depth was for: compared, never looked at.
   std::array<const Actor*, Actor::kFetchDepth + 1> hinted_{};
+  int next_hint_ = kNoHint;  // the depth of the first hint of this event that has not been given
   MonotonicTime now_;
   WireObserver* wire_ = nullptr;
   bool stopping_ = false;
