@@ -189,6 +189,8 @@ absl::Status SimStream::ShutdownWrite() {
   if (connection_->end(side_).reset) {
     return connection_->is_unix() ? absl::OkStatus() : Error(ENOTCONN, "shutdown");
   }
+  // Both ends' FINs have arrived: TCP has forgotten the connection (TIME_WAIT, CLOSED).
+  if (connection_->FullyClosed() && !connection_->is_unix()) return Error(ENOTCONN, "shutdown");
   if (!out().fin_queued()) connection_->FinishEnd(side_);
   return absl::OkStatus();
 }

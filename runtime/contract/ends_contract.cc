@@ -246,5 +246,14 @@ STREAM_TEST(TcpContract, AHalfCloseAfterAResetIsEnotconn) {
   EXPECT_EQ(ErrnoOf(t->server_stream->ShutdownWrite()), ENOTCONN);
 }
 
+STREAM_TEST(TcpContract, AHalfCloseAfterBothHaveClosedIsEnotconn) {
+  CONTRACT_REQUIRE_OK(t->client_stream->ShutdownWrite());
+  EXPECT_EQ(ErrnoOf(co_await ReadError(t->server_stream.get())), 0);
+  CONTRACT_REQUIRE_OK(t->client_stream->ShutdownWrite());  // once more is nothing yet
+  CONTRACT_REQUIRE_OK(t->server_stream->ShutdownWrite());
+  EXPECT_EQ(ErrnoOf(co_await ReadError(t->client_stream.get())), 0);
+  EXPECT_EQ(ErrnoOf(t->client_stream->ShutdownWrite()), ENOTCONN);
+}
+
 }  // namespace
 }  // namespace faultline::contract
