@@ -44,7 +44,7 @@ bool SimStream::StartRead(ReadOp* op) {
 }
 
 // Linux's order (tcp_recvmsg): data, then the peer's FIN, then a pending error; then, unlike Linux,
-// the error again.
+// the error again. On Unix sockets the error comes before the end (unix_stream_read_generic).
 bool SimStream::TryRead(ReadOp* op) {
   if (size_t unread = in().unread(); unread > 0) {
     size_t size = Shorten(std::min(unread, op->capacity()), false);
@@ -52,7 +52,8 @@ bool SimStream::TryRead(ReadOp* op) {
     op->Succeed(size);
     return true;
   }
-  if (in().fin_received()) {
+  const bool error_first = connection_->is_unix() && connection_->end(side_).reset;
+  if (in().fin_received() && !error_first) {
     op->Succeed(0);
     return true;
   }
