@@ -79,11 +79,43 @@ std::optional<Place> LostBytes(const Program& program, const Observation& seen) 
                    });
 }
 
+// The family of what `listener` listens on.
+Family FamilyOf(const Program& program, int listener) {
+  Family family = Family::kNone;
+  int original = listener;
+  ForEachStep(program, [&](const Place&, const Step& step) {
+    if (step.kind != StepKind::kListen) return;
+    if (step.id == listener && step.other != Step::kNobody) original = step.other;
+  });
+  if (original != listener) return FamilyOf(program, original);
+  ForEachStep(program, [&](const Place&, const Step& step) {
+    if (step.kind == StepKind::kListen && step.id == listener) family = step.family;
+  });
+  return family;
+}
+
+bool IsUnix(const Program& program, int connection) {
+  bool is_unix = false;
+  ForEachStep(program, [&](const Place&, const Step& step) {
+    if (step.kind != StepKind::kConnect || step.id != connection) return;
+    is_unix |= FamilyOf(program, step.other) == Family::kUnix;
+  });
+  return is_unix;
+}
+
+// A Unix socket tells of a reset in spite of the end.
 std::optional<Place> EndIsNotTheEnd(const Program& program, const Observation& seen) {
-  return FirstAfter(
-      program, seen, StepKind::kRead,
-      [](const Outcome& outcome) { return outcome.result == Result::kEnd; },
-      [](const Outcome& outcome) { return outcome.moved > 0 || IsBroken(outcome); });
+  std::map<uint64_t, Place> ended;
+  return FirstStep(program, seen,
+                   [&](const Place& place, const Step& step, const Outcome& outcome) {
+                     if (step.kind != StepKind::kRead) return false;
+                     auto since = ended.find(KeyOf(step.end()));
+                     if (since != ended.end() && Before(since->second, place)) {
+                       return outcome.moved > 0 || (IsBroken(outcome) && !IsUnix(program, step.id));
+                     }
+                     if (outcome.result == Result::kEnd) ended.emplace(KeyOf(step.end()), place);
+                     return false;
+                   });
 }
 
 std::optional<Place> ResetIsForgotten(const Program& program, const Observation& seen) {

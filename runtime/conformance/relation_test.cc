@@ -285,6 +285,13 @@ TEST(Laws, EndIsNotTheEnd) {
       Broken(Exchange(), {{kWrite, Ok(10)}, {kRead, End(10)}, {kReadAgain, Error(ECONNRESET, 10)}}),
       "end-is-not-the-end");
   EXPECT_EQ(Broken(Exchange(), {{kWrite, Ok(10)}, {kRead, more}, {kReadAgain, End(10)}}), "");
+  Program over_unix = Exchange();
+  over_unix.phases().front().tasks.front().steps.front().family = Family::kUnix;
+  EXPECT_EQ(
+      Broken(over_unix, {{kWrite, Ok(10)}, {kRead, End(10)}, {kReadAgain, Error(ECONNRESET, 10)}}),
+      "");
+  EXPECT_EQ(Broken(over_unix, {{kWrite, Ok(10)}, {kRead, End(10)}, {kReadAgain, more}}),
+            "end-is-not-the-end");
 }
 
 TEST(Laws, ResetIsForgotten) {
