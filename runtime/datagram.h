@@ -58,10 +58,10 @@ class DatagramSocket {
   virtual ~DatagramSocket() = default;
 
   // One send and one receive may be pending at a time. `to`, `info` and the bytes stay valid until
-  // completion. Errors of sends: EMSGSIZE (longer than 65,507 bytes, or than the MTU where
-  // fragmentation is off), ENETUNREACH, EHOSTUNREACH, ECONNREFUSED (an ICMP answer to an earlier
-  // send on a connected socket), Cancelled; InvalidArgument for more than `kSegmentsMax` segments.
-  // Of several datagrams some may have left before the error, or the cancellation.
+  // completion. Errors of sends: EMSGSIZE (longer than 65,507 bytes, over IPv6 65,527, or than
+  // the MTU where fragmentation is off), ENETUNREACH, EHOSTUNREACH, ECONNREFUSED (an ICMP answer to
+  // an earlier send on a connected socket), Cancelled; InvalidArgument for more than `kSegmentsMax`
+  // segments. Of several datagrams some may have left before the error, or the cancellation.
   inline SendOp SendTo(const Endpoint* to, std::span<const std::byte> bytes,
                        SendOptions options = {});
   // `info` may be null. A datagram of 0 bytes is a datagram.

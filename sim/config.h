@@ -102,7 +102,7 @@ struct WorldConfig {
   static LinkConfig LoopbackLink() {
     LinkConfig link;
     link.latency = Latency::Constant(5us);
-    link.mtu = 65536;
+    link.mtu = 65'564;  // longest datagram and headers: fragments do not get lost here
     return link;
   }
 };

@@ -17,7 +17,10 @@ namespace faultline::sim {
 namespace {
 
 constexpr uint64_t kDatagramTag = 6;
-constexpr size_t kMaxPayload = 65'507;  // 65,535 minus the headers of IPv4 and UDP
+// What the length fields hold: 65,535 minus the headers of IPv4 and UDP; IPv6's does not count its
+// own header.
+constexpr size_t kMaxPayload = 65'507;
+constexpr size_t kMaxIpv6Payload = 65'527;
 constexpr size_t kHeaderBytes = 28;
 constexpr size_t kBufferOverhead = 64;  // what the kernel accounts beside a small payload
 constexpr uint64_t kCopy = 0;
@@ -44,6 +47,10 @@ const char* FateOf(DatagramDrop why) {
       return "lost: the receive buffer is full";
   }
   return nullptr;
+}
+
+size_t MaxPayload(const Endpoint& to) {
+  return to.family() == Endpoint::Family::kIpv6 ? kMaxIpv6Payload : kMaxPayload;
 }
 
 // What goes to 0.0.0.0 or [::] goes to the host itself.
@@ -187,7 +194,7 @@ absl::Status SimDatagramSocket::Close() {
 
 absl::Status SimDatagramSocket::CheckSend(const SendOp& op) const {
   if (closed_) return absl::FailedPreconditionError("send: the socket is closed");
-  if (op.bytes().size() > kMaxPayload)
+  if (op.bytes().size() > MaxPayload(op.to()))
     return ErrnoStatus(EMSGSIZE, absl::StrCat("send ", op.bytes().size(), " bytes"));
   if (!op.to().is_ip() || op.to().family() != local_.family()) {
     return ErrnoStatus(EAFNOSUPPORT, absl::StrCat("send to ", op.to().ToString()));

@@ -127,6 +127,9 @@ TEST_F(Datagrams, TheLargestFitsThroughLoopback) {
   DatagramSocket* self = server->Bind(Endpoint::Ipv4Loopback(55));
   server->Send(self, self->local_address(), Pattern(65'507));
   EXPECT_EQ(lab.Await(server->Receive(self))->bytes, Pattern(65'507));
+  DatagramSocket* six = server->Bind(Endpoint::Ipv6Loopback(55));
+  server->Send(six, six->local_address(), Pattern(65'527));
+  EXPECT_EQ(lab.Await(server->Receive(six))->bytes, Pattern(65'527));
 }
 
 TEST_F(Datagrams, NobodyHearsWhatArrivesWhereNobodyIsBound) {

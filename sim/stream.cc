@@ -45,7 +45,7 @@ bool SimStream::StartRead(ReadOp* op) {
 }
 
 // Linux's order (tcp_recvmsg): data, then the peer's FIN, then a pending error; then, unlike Linux,
-// the error again.
+// the error again. On Unix sockets the error comes before the end (unix_stream_read_generic).
 bool SimStream::TryRead(ReadOp* op) {
   if (size_t unread = in().unread(); unread > 0) {
     size_t size = Shorten(std::min(unread, op->capacity()), false);
@@ -53,7 +53,8 @@ bool SimStream::TryRead(ReadOp* op) {
     op->Succeed(size);
     return true;
   }
-  if (in().fin_received()) {
+  const bool error_first = connection_->is_unix() && connection_->end(side_).reset;
+  if (in().fin_received() && !error_first) {
     op->Succeed(0);
     return true;
   }
@@ -239,6 +240,8 @@ absl::Status SimStream::ShutdownWrite() {
   if (connection_->end(side_).reset) {
     return connection_->is_unix() ? absl::OkStatus() : Error(ENOTCONN, "shutdown");
   }
+  // Both ends' FINs have arrived: TCP has forgotten the connection (TIME_WAIT, CLOSED).
+  if (connection_->FullyClosed() && !connection_->is_unix()) return Error(ENOTCONN, "shutdown");
   if (!out().fin_queued()) connection_->FinishEnd(side_);
   return absl::OkStatus();
 }

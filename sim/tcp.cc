@@ -27,6 +27,11 @@ size_t MssOf(World* world, Plane plane) {
   return plane == Plane::kLoopback ? tcp.loopback_mss : tcp.mss;
 }
 
+// Not to TCP once both have closed. A Unix socket hears of it in any case (unix_release_sock).
+bool ResetMatters(const TcpConnection& connection) {
+  return connection.is_unix() || !connection.FullyClosed();
+}
+
 }  // namespace
 
 bool TcpEnd::alive() const { return host->up() && host->incarnation() == incarnation; }
@@ -289,7 +294,7 @@ void TcpConnection::FinishEnd(int side) {
 void TcpConnection::CloseEnd(int side) {
   TcpEnd& end = ends_[side];
   TcpFlow& incoming = flows_[1 - side];
-  if (incoming.unread() > 0 && !end.reset && !FullyClosed()) return AbortEnd(side);
+  if (incoming.unread() > 0 && !end.reset && ResetMatters(*this)) return AbortEnd(side);
   world_->Record(TraceKind::kClose, end.id, id_, 0);
   end.socket = nullptr;
   end.gone = true;
@@ -308,7 +313,7 @@ void TcpConnection::AbortEnd(int side) {
   end.gone = true;
   flows_[1 - side].Discard();
   flows_[side].SetWriterWaiting(false);
-  if (!end.reset && !FullyClosed()) {
+  if (!end.reset && ResetMatters(*this)) {
     end.reset = true;
     if (side == 0) ReleasePort(Duration::zero());
     flows_[side].SendReset();
@@ -348,10 +353,10 @@ void TcpConnection::Wake(int side) {
 
 void TcpConnection::OnReset(int receiver) {
   TcpEnd& end = ends_[receiver];
-  if (end.alive() && !end.reset && !FullyClosed()) {
+  if (end.alive() && !end.reset && ResetMatters(*this)) {
     world_->Record(TraceKind::kReset, end.id, flows_[1 - receiver].id());
     // Linux's tcp_reset: between the peer's FIN and ours (CLOSE_WAIT) it shows as EPIPE.
-    bool close_wait = flows_[1 - receiver].fin_received() && !flows_[receiver].fin_sent();
+    bool close_wait = !unix_ && flows_[1 - receiver].fin_received() && !flows_[receiver].fin_sent();
     Kill(receiver, close_wait ? EPIPE : ECONNRESET);
   }
   MaybeBury();

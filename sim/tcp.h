@@ -311,6 +311,8 @@ class alignas(kCacheLine) TcpConnection : public internal::Pooled {
   void CloseEnd(int side);
   // RST.
   void AbortEnd(int side);
+  // Both have sent FIN, and each has the other's: nothing is sent any more, and no RST matters.
+  bool FullyClosed() const { return flows_[0].fin_received() && flows_[1].fin_received(); }
   // The process died: no byte leaves.
   void SilenceEnd(int side);
   // Buffers of `side` whose size nobody has set get that of `limits`.
@@ -396,8 +398,6 @@ class alignas(kCacheLine) TcpConnection : public internal::Pooled {
   void FailConnect(int error);
   void Kill(int side, int error);
   void Wake(int side);
-  // Both have sent FIN, and each has the other's: nothing is sent any more, and no RST matters.
-  bool FullyClosed() const { return flows_[0].fin_received() && flows_[1].fin_received(); }
   void ReleasePort(Duration wait);
   void StartTimeWait();
   bool ExpiresInSynQueue();

@@ -257,6 +257,21 @@ CONTRACT_TEST(DatagramContract, ADatagramOverTheLimitIsEmsgsize) {
   EXPECT_EQ(ErrnoOf(taken.status()), EMSGSIZE) << taken.status();
 }
 
+// Of what the length fields hold, IPv6's does not count its own header.
+CONTRACT_TEST(DatagramContract, TheLongestDatagramIsNotEmsgsizeAndOneByteMoreIs) {
+  auto a = t->BindAt(0);
+  auto b = t->BindAt(1);
+  CONTRACT_REQUIRE(a != nullptr && b != nullptr);
+  Endpoint to = b->local_address();
+  Bytes longest(t->family() == Endpoint::Family::kIpv6 ? 65'527 : 65'507);
+  auto taken = co_await a->SendTo(&to, longest);
+  CONTRACT_REQUIRE_OK(taken);
+  EXPECT_EQ(*taken, longest.size());
+  longest.emplace_back();
+  taken = co_await a->SendTo(&to, longest);
+  EXPECT_EQ(ErrnoOf(taken.status()), EMSGSIZE) << taken.status();
+}
+
 CONTRACT_TEST(DatagramContract, AStoppedReceiveIsCancelledAndLosesNoDatagram) {
   auto a = t->BindAt(0);
   auto b = t->BindAt(1);

@@ -150,6 +150,21 @@ STREAM_TEST(StreamContract, ACloseWithUnreadInputResetsThePeer) {
   EXPECT_EQ(ErrnoOf(error), ECONNRESET) << error;
 }
 
+// What Linux does: TCP keeps to the end that it has told; a Unix socket tells of the reset.
+STREAM_TEST(StreamContract, AResetAfterTheEndIsToldOnUnixSocketsAlone) {
+  CONTRACT_REQUIRE_OK(t->client_stream->ShutdownWrite());
+  EXPECT_TRUE(absl::IsOutOfRange(co_await ReadError(t->server_stream.get())));
+  Bytes sent = Pattern(10);
+  CONTRACT_REQUIRE_OK(co_await WriteAll(t->server_stream.get(), &sent));
+  Bytes first(1);
+  CONTRACT_REQUIRE_OK(co_await ReadExactly(t->client_stream.get(), &first));
+  CONTRACT_REQUIRE_OK(t->client_stream->Close());
+  for (int i = 0; i < 2; ++i) {
+    absl::Status error = co_await ReadError(t->server_stream.get());
+    EXPECT_EQ(ErrnoOf(error), t->is_unix() ? ECONNRESET : 0) << error;
+  }
+}
+
 STREAM_DEATH_TEST(StreamContract, ACloseWithAReadPendingIsRefusedLoudly, "pending") {
   Bytes buffer(1);
   Scope scope(co_await ThisTask());
@@ -244,6 +259,15 @@ STREAM_TEST(TcpContract, AHalfCloseAfterAResetIsEnotconn) {
   t->client_stream->Abort();
   (void)co_await ReadError(t->server_stream.get());
   EXPECT_EQ(ErrnoOf(t->server_stream->ShutdownWrite()), ENOTCONN);
+}
+
+STREAM_TEST(TcpContract, AHalfCloseAfterBothHaveClosedIsEnotconn) {
+  CONTRACT_REQUIRE_OK(t->client_stream->ShutdownWrite());
+  EXPECT_EQ(ErrnoOf(co_await ReadError(t->server_stream.get())), 0);
+  CONTRACT_REQUIRE_OK(t->client_stream->ShutdownWrite());  // once more is nothing yet
+  CONTRACT_REQUIRE_OK(t->server_stream->ShutdownWrite());
+  EXPECT_EQ(ErrnoOf(co_await ReadError(t->client_stream.get())), 0);
+  EXPECT_EQ(ErrnoOf(t->client_stream->ShutdownWrite()), ENOTCONN);
 }
 
 }  // namespace
