@@ -149,8 +149,10 @@ inline void Resumable::LeaveQueue() {
 class Executor {
  public:
   // `ready` must outlive the executor. `label` is for the loop that owns it: which of its executors
-  // this is.
-  explicit Executor(ReadyQueue* ready, uint32_t label = 0) : ready_(ready), label_(label) {}
+  // this is. The first task's number is the one after `last_task_id`: executors with one label can
+  // have numbers of their own.
+  explicit Executor(ReadyQueue* ready, uint32_t label = 0, uint64_t last_task_id = 0)
+      : ready_(ready), last_task_id_(last_task_id), label_(label) {}
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
@@ -188,7 +190,7 @@ class Executor {
 
   ReadyQueue* ready_;
   TaskContext* current_ = nullptr;
-  uint64_t last_task_id_ = 0;
+  uint64_t last_task_id_;
   const uint32_t label_;
   uint32_t sync_budget_ = kSyncBudget;
 };

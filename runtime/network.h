@@ -14,6 +14,7 @@
 
 #include "absl/status/statusor.h"
 #include "runtime/datagram.h"
+#include "runtime/detached_stream.h"
 #include "runtime/endpoint.h"
 #include "runtime/stream.h"
 #include "runtime/task.h"
@@ -72,6 +73,12 @@ class Network {
   // UDP. Errors: as `Listen`.
   virtual absl::StatusOr<std::unique_ptr<DatagramSocket>> Bind(const Endpoint& local,
                                                                const BindOptions& options) = 0;
+
+  // The stream of a connection that somebody has let go of: a shard of the same program, this one
+  // included. Options, half-closes and what was not read are as they were. Errors: InvalidArgument
+  // (of another kind of network; in simulation, of another process), Unimplemented; the connection
+  // is aborted then.
+  virtual absl::StatusOr<std::unique_ptr<Stream>> Adopt(std::unique_ptr<DetachedStream> detached);
 };
 
 }  // namespace faultline

@@ -26,6 +26,7 @@
 
 namespace faultline {
 
+class DetachedStream;
 class ReadOp;
 class WriteOp;
 
@@ -53,6 +54,11 @@ class Stream {
   virtual absl::Status Close() = 0;
   // close(2) with SO_LINGER {1, 0}. Pending operations fail with ECANCELED. Later calls do nothing.
   virtual void Abort() = 0;
+
+  // Lets go of the connection, for another shard (detached_stream.h); afterwards this is closed. No
+  // operation may be pending. Errors: FailedPrecondition after `Close` or `Abort`; Unimplemented,
+  // of a stream that stands on another one: it goes on as it was.
+  virtual absl::StatusOr<std::unique_ptr<DetachedStream>> Detach();
 
   virtual Endpoint local_address() const = 0;
   virtual Endpoint peer_address() const = 0;

@@ -24,7 +24,7 @@ constexpr std::string_view kNames[] = {"schedule",       "priority",
                                        "application",    "entropy",
                                        "fault-plan",     "clock",
                                        "reset",          "yield",
-                                       "mark-ce"};
+                                       "mark-ce",        "mailbox"};
 static_assert(std::size(kNames) == static_cast<size_t>(Choice::kCount));
 
 void PutU64(std::string* out, uint64_t value) {

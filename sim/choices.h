@@ -51,6 +51,7 @@ enum class Choice : uint8_t {
   kReset,        // an injected RST
   kYield,        // a completion that goes through the ready queue
   kMarkCe,       // congestion is told to a datagram
+  kMailbox,      // how long a parcel is on its way between two shards, and news of it
   kCount,
 };
 
@@ -169,6 +170,8 @@ class Chooser {
         return static_cast<size_t>(Choice::kAckLatency);
       case Choice::kMarkCe:  // of datagrams, the other of streams: nobody has both
         return static_cast<size_t>(Choice::kPartialWrite);
+      case Choice::kMailbox:  // of mailboxes, the other of packets
+        return 0;
       default:
         return static_cast<size_t>(kind);
     }

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "runtime/contract/detach_contract.h"
 #include "runtime/event.h"
 #include "sim/host.h"
 #include "sim/world.h"
@@ -150,6 +151,9 @@ constexpr auto kLossyRandom = &Make<Scheduling::kRandom, Weather::kLossy, 8>;
 FAULTLINE_INSTANTIATE_CONTRACT(Fifo, kFifo);
 FAULTLINE_INSTANTIATE_CONTRACT(Random, kRandom);
 FAULTLINE_INSTANTIATE_CONTRACT(Pct, kPct);
+FAULTLINE_INSTANTIATE_DETACH(Fifo, kFifo);
+FAULTLINE_INSTANTIATE_DETACH(Random, kRandom);
+FAULTLINE_INSTANTIATE_DETACH(RoughPct, kRoughPct);
 
 // What late and doubled packets leave of the contract: not datagrams, which the suite expects once
 // and in order.

@@ -1,5 +1,6 @@
 #include "sim/host.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "runtime/check.h"
@@ -32,6 +33,20 @@ Process::Process(Host* host, uint32_t incarnation)
 }
 
 Process::~Process() { crashing_ = true; }
+
+bool Process::running() const {
+  auto runs = [](const Executor* executor) { return executor->current() != nullptr; };
+  return runs(&executor_) || std::any_of(others_.begin(), others_.end(), runs);
+}
+
+void Process::MoveTasks(ReadyQueue* from, ReadyQueue* to) {
+  executor_.SetQueue(to);
+  from->MoveTo(to, &executor_);
+  for (Executor* other : others_) {
+    other->SetQueue(to);
+    from->MoveTo(to, other);
+  }
+}
 
 void Process::Start(const ProcessMain& main) { root_.Spawn(RunMain(this, main(runtime_))); }
 
@@ -92,7 +107,7 @@ void Host::Restart() {
 
 void Host::Crash() {
   if (process_ == nullptr) return;
-  FAULTLINE_CHECK(process_->executor()->current() == nullptr)
+  FAULTLINE_CHECK(!process_->running())
       << "a process does not crash itself from inside a task: use World::After";
   world_->Record(TraceKind::kCrash, id_, incarnation_);
   world_->effects()->Configure(Fault::kCrash);
@@ -115,8 +130,7 @@ void Host::Pause(Fault family) {
   paused_at_ = world_->now();
   world_->Record(TraceKind::kPause, id_);
   if (process_ == nullptr) return;
-  process_->executor_.SetQueue(&process_->parked_);
-  world_->ready()->MoveTo(&process_->parked_, &process_->executor_);
+  process_->MoveTasks(world_->ready(), &process_->parked_);
   process_->clock_.Pause();
 }
 
@@ -127,8 +141,7 @@ void Host::Resume() {
   if (process_ == nullptr) return;
   bool delayed = !process_->parked_.empty() || process_->clock_.late();
   if (delayed && world_->now() > paused_at_) world_->effects()->Bite(paused_by_);
-  process_->executor_.SetQueue(world_->ready());
-  process_->parked_.MoveTo(world_->ready(), &process_->executor_);
+  process_->MoveTasks(&process_->parked_, world_->ready());
   process_->clock_.Resume();
 }
 

@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "runtime/event.h"
 #include "runtime/runtime.h"
@@ -68,11 +69,21 @@ class Process : public internal::Pooled {
   // has happened already.
   SimStream** answering() { return &answering_; }
 
+  // Executors beside its own: of further shards. They stop and go with it, and leave before it
+  // ends.
+  void AddExecutor(Executor* executor) { others_.push_back(executor); }
+  void RemoveExecutor(Executor* executor) { std::erase(others_, executor); }
+  // Whether one of its tasks runs now.
+  bool running() const;
+
   // A hint for the processor's caches: a task of it runs soon.
   void FetchHot() const { FetchLines(this, 2 * kCacheLine); }
 
  private:
   friend class Host;
+
+  // Its tasks run from `to` from now on; those that are ready in `from` too.
+  void MoveTasks(ReadyQueue* from, ReadyQueue* to);
 
   // The first cache line is what each turn of a task touches.
   Host* const host_;
@@ -88,6 +99,7 @@ class Process : public internal::Pooled {
   Event descriptor_free_;
   SimClock clock_;
   ReadyQueue parked_;  // of a paused process
+  std::vector<Executor*> others_;
   BufferPool buffers_;
   SimNetwork network_;
   Runtime runtime_;

@@ -170,4 +170,13 @@ absl::StatusOr<std::unique_ptr<DatagramSocket>> SimNetwork::Bind(const Endpoint&
       std::make_unique<SimDatagramSocket>(process_, *bound, options));
 }
 
+absl::StatusOr<std::unique_ptr<Stream>> SimNetwork::Adopt(
+    std::unique_ptr<DetachedStream> detached) {
+  auto* own = dynamic_cast<SimDetachedStream*>(detached.get());
+  if (own == nullptr || own->stream()->process() != process_) {
+    return absl::InvalidArgumentError("adopt: this stream belongs to another process");
+  }
+  return std::make_unique<SimStream>(own->stream());
+}
+
 }  // namespace faultline::sim

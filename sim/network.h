@@ -20,6 +20,7 @@ class SimNetwork final : public Network {
                                                    const ListenOptions& options) override;
   absl::StatusOr<std::unique_ptr<DatagramSocket>> Bind(const Endpoint& local,
                                                        const BindOptions& options) override;
+  absl::StatusOr<std::unique_ptr<Stream>> Adopt(std::unique_ptr<DetachedStream> detached) override;
 
  private:
   absl::StatusOr<Endpoint> TakeLocalPort(const Endpoint& peer, const ConnectOptions& options,

@@ -21,6 +21,13 @@ SimStream::SimStream(Process* process, TcpConnection* connection, int side)
   connection->AttachSocket(side, this);
 }
 
+SimStream::SimStream(SimStream* from) : SimStream(from->process_, from->connection_, from->side_) {
+  unread_ = std::move(from->unread_);
+  has_unread_ = std::exchange(from->has_unread_, false);
+  from->ForgetAnswering();
+  from->connection_ = nullptr;
+}
+
 SimStream::~SimStream() { Abort(); }
 
 TcpFlow& SimStream::out() const { return connection_->flow(side_); }
@@ -36,6 +43,10 @@ bool SimStream::StartRead(ReadOp* op) {
   FAULTLINE_CHECK(reading_ == nullptr) << "one read at a time";
   if (connection_ == nullptr) {
     op->Fail(absl::FailedPreconditionError("read: the stream is closed"));
+    return true;
+  }
+  if (has_unread_) {
+    TakeUnread(op);
     return true;
   }
   if (TryRead(op)) return Yielding(*op, &in());
@@ -65,6 +76,20 @@ bool SimStream::TryRead(ReadOp* op) {
   if (!connection_->end(side_).reset) return false;
   op->Fail(Error(connection_->LastError(side_), "read"));  // 0 bytes would be a clean end
   return true;
+}
+
+void SimStream::TakeUnread(ReadOp* op) {
+  op->Succeed(unread_->Take(op->buffers()));
+  if (!unread_->empty()) return;
+  unread_ = nullptr;
+  has_unread_ = false;
+}
+
+void SimStream::Unread(std::span<const std::byte> bytes) {
+  if (bytes.empty()) return;
+  if (unread_ == nullptr) unread_ = std::make_unique<UnreadBytes>();
+  has_unread_ = true;
+  unread_->Prepend(bytes);
 }
 
 void SimStream::Fetch(int depth) const {
@@ -255,10 +280,20 @@ absl::Status SimStream::Close() {
   if (connection_ == nullptr || DiesSilently()) return absl::OkStatus();
   FAULTLINE_CHECK(reading_ == nullptr && writing_ == nullptr)
       << "close with an operation pending: stop and await it first";
+  if (has_unread_) return Abort(), absl::OkStatus();  // as with unread input
   TcpConnection* connection = connection_;
   Leave();
   connection->CloseEnd(side_);
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<DetachedStream>> SimStream::Detach() {
+  FAULTLINE_CHECK(reading_ == nullptr && writing_ == nullptr)
+      << "detach with an operation pending: stop and await it first";
+  if (connection_ == nullptr) {
+    return absl::FailedPreconditionError("detach: the stream is closed");
+  }
+  return std::make_unique<SimDetachedStream>(this);
 }
 
 void SimStream::Abort() {

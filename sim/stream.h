@@ -9,9 +9,14 @@
 #ifndef FAULTLINE_SIM_STREAM_H_
 #define FAULTLINE_SIM_STREAM_H_
 
+#include <cstddef>
+#include <memory>
+#include <span>
+
 #include "runtime/frame_pool.h"
 #include "runtime/network.h"
 #include "runtime/stream.h"
+#include "runtime/unread_bytes.h"
 
 namespace faultline::sim {
 
@@ -23,11 +28,14 @@ class SimStream final : public Stream, public internal::Pooled {
  public:
   // One descriptor of `process` has been taken for it.
   SimStream(Process* process, TcpConnection* connection, int side);
+  // Takes over the connection of `from`, its descriptor and what was not read; closes `from`.
+  explicit SimStream(SimStream* from);
   ~SimStream() override;
 
   absl::Status ShutdownWrite() override;
   absl::Status Close() override;
   void Abort() override;
+  absl::StatusOr<std::unique_ptr<DetachedStream>> Detach() override;
   Endpoint local_address() const override { return local_; }
   Endpoint peer_address() const override { return peer_; }
   absl::Status SetNoDelay(bool) override;
@@ -35,6 +43,10 @@ class SimStream final : public Stream, public internal::Pooled {
   absl::Status SetReceiveBufferSize(size_t bytes) override;
   absl::StatusOr<size_t> SendBufferSize() const override;
   absl::StatusOr<size_t> ReceiveBufferSize() const override;
+
+  // --- For whom it is detached ---
+  Process* process() const { return process_; }
+  void Unread(std::span<const std::byte> bytes);
 
   // --- For the connection ---
   void OnReadable();
@@ -59,6 +71,7 @@ class SimStream final : public Stream, public internal::Pooled {
   void Remember(const SimStream* other);
   void ForgetAnswering();
   absl::Status Error(int error, const char* what) const;
+  void TakeUnread(ReadOp* op);
   size_t Shorten(size_t size, bool write);
   bool Yielding(const Transfer& op, TcpFlow* flow);
   void FailPending(int error);
@@ -82,9 +95,27 @@ class SimStream final : public Stream, public internal::Pooled {
   const TcpConnection* next_connection_ = nullptr;
   const uint8_t side_;
   uint8_t next_side_ = 0;
-  uint8_t trust_ = 0;  // how often it was so; to here: one cache line
+  uint8_t trust_ = 0;                    // how often it was so
+  bool has_unread_ = false;              // to here: one cache line
+  std::unique_ptr<UnreadBytes> unread_;  // null unless `has_unread_`
   const Endpoint local_;
   const Endpoint peer_;
+};
+
+// A connection that its stream has let go of, still of its process: to the world it is a stream
+// that nobody reads or writes, in a crash too.
+class SimDetachedStream final : public DetachedStream {
+ public:
+  explicit SimDetachedStream(SimStream* from) : stream_(from) {}
+
+  void Unread(std::span<const std::byte> bytes) override { stream_.Unread(bytes); }
+  Endpoint local_address() const override { return stream_.local_address(); }
+  Endpoint peer_address() const override { return stream_.peer_address(); }
+
+  SimStream* stream() { return &stream_; }
+
+ private:
+  SimStream stream_;
 };
 
 // Sets what `options` asks for on a new stream.

@@ -54,6 +54,8 @@ constexpr KindText kKinds[] = {
     {"fault", "family", "which"},
     {"timer", "sequence", ""},
     {"mark", "number", "value"},
+    {"mail-send", "mailbox", "number"},
+    {"mail-deliver", "mailbox", "number"},
 };
 static_assert(std::size(kKinds) == static_cast<size_t>(TraceKind::kCount));
 

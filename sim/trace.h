@@ -56,6 +56,8 @@ enum class TraceKind : uint8_t {
   kFault,        // a fault began or ended (kFaultBegins, kFaultEnds): family, which or how much
   kTimer,        // a timer fired: its place in the order of arming
   kMark,         // the scenario's own: a number and a value
+  kMailSend,     // a parcel for another shard: mailbox (from * 65536 + to), how many-th of it
+  kMailDeliver,  // it can be received: likewise
   kCount,
 };
 

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "runtime/contract/detach_contract.h"
 #include "runtime/epoll/loop.h"
 #include "runtime/kernel/loopback_world.h"
 
@@ -18,3 +19,4 @@ std::unique_ptr<contract::World> MakeWorld() {
 }  // namespace faultline::epoll
 
 FAULTLINE_INSTANTIATE_CONTRACT(Epoll, &faultline::epoll::MakeWorld);
+FAULTLINE_INSTANTIATE_DETACH(Epoll, &faultline::epoll::MakeWorld);

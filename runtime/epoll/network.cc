@@ -99,4 +99,14 @@ absl::StatusOr<std::unique_ptr<DatagramSocket>> EpollNetwork::Bind(const Endpoin
   return std::make_unique<EpollDatagramSocket>(core_, *std::move(socket), std::move(bound));
 }
 
+// --- Adopt ---
+
+absl::StatusOr<std::unique_ptr<Stream>> EpollNetwork::Adopt(
+    std::unique_ptr<DetachedStream> detached) {
+  absl::StatusOr<kernel::ConnectedSocket> socket =
+      kernel::AdoptSocket(std::move(detached), /*blocking=*/false);
+  if (!socket.ok()) return socket.status();
+  return std::make_unique<EpollStream>(core_, *std::move(socket));
+}
+
 }  // namespace faultline::epoll

@@ -28,6 +28,7 @@ class EpollNetwork final : public Network {
                                                    const ListenOptions& options) override;
   absl::StatusOr<std::unique_ptr<DatagramSocket>> Bind(const Endpoint& local,
                                                        const BindOptions& options) override;
+  absl::StatusOr<std::unique_ptr<Stream>> Adopt(std::unique_ptr<DetachedStream> detached) override;
 
  private:
   // connect(2), to its end. Errors: as `Connect`.

@@ -61,6 +61,13 @@ void Poller::Remove(Token token) {
   FreeSlot(IndexOf(token));
 }
 
+// Cannot fail for what is registered.
+void Poller::Release(int fd, Token token) {
+  Remove(token);
+  FAULTLINE_CHECK(epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr) == 0)
+      << ErrnoStatus(errno, "epoll_ctl");
+}
+
 int Poller::Wait(const timespec* timeout) {
   int count = epoll_pwait2(epoll_.get(), batch_.data(), kMaxEvents, timeout, nullptr);
   if (count < 0) {

@@ -61,6 +61,9 @@ class Poller {
   // Before the descriptor is closed, which is what ends the kernel's registration. No system call.
   void Remove(Token token);
 
+  // Likewise, of a descriptor that stays open. epoll_ctl(2), EPOLL_CTL_DEL.
+  void Release(int fd, Token token);
+
   // epoll_pwait2(2): waits until something happens or for `timeout` (null: without end; zero: not
   // at all), and hands the events out. Returns how many there were.
   int Wait(const timespec* timeout);

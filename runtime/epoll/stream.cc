@@ -55,6 +55,14 @@ EpollStream::EpollStream(Core* core, Descriptor socket, Endpoint local, Endpoint
       local_(std::move(local)),
       peer_(std::move(peer)) {}
 
+// All is tried anew, and a registration reports what is there by then: no edge is missed.
+EpollStream::EpollStream(Core* core, kernel::ConnectedSocket connected)
+    : EpollStream(core, std::move(connected.socket), std::move(connected.local),
+                  std::move(connected.peer)) {
+  lost_ = connected.lost;
+  unread_ = std::move(connected.unread);
+}
+
 EpollStream::~EpollStream() { Abort(); }
 
 absl::Status EpollStream::Error(int error, std::string_view what) const {
@@ -68,6 +76,10 @@ bool EpollStream::StartRead(ReadOp* op) {
   FAULTLINE_CHECK(reading_ == nullptr) << "one read at a time";
   if (!socket_.open()) {
     op->Fail(absl::FailedPreconditionError("read: the stream is closed"));
+    return true;
+  }
+  if (!unread_.empty()) {
+    op->Succeed(unread_.Take(op->buffers()));
     return true;
   }
   if (readable_ && TryRead(op)) return true;
@@ -221,8 +233,25 @@ absl::Status EpollStream::ShutdownWrite() {
 absl::Status EpollStream::Close() {
   FAULTLINE_CHECK(reading_ == nullptr && writing_ == nullptr)
       << "close with an operation pending: stop and await it first";
+  if (!unread_.empty()) {  // unread input: what close(2) does then
+    Abort();
+    return absl::OkStatus();
+  }
   socket_.Close();
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<DetachedStream>> EpollStream::Detach() {
+  FAULTLINE_CHECK(reading_ == nullptr && writing_ == nullptr)
+      << "detach with an operation pending: stop and await it first";
+  if (!socket_.open()) return absl::FailedPreconditionError("detach: the stream is closed");
+  return std::make_unique<kernel::DetachedSocket>(
+      kernel::ConnectedSocket{.socket = socket_.Release(),
+                              .blocking = false,
+                              .local = local_,
+                              .peer = peer_,
+                              .lost = lost_,
+                              .unread = std::exchange(unread_, UnreadBytes())});
 }
 
 void EpollStream::Abort() {

@@ -26,10 +26,12 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 
 #include "runtime/epoll/watched.h"
+#include "runtime/kernel/detached_socket.h"
 #include "runtime/network.h"
 #include "runtime/stream.h"
 #include "runtime/wait.h"
@@ -42,6 +44,8 @@ class EpollStream final : public Stream, private Pollable {
 
   // Takes over a non-blocking socket. `local` may be set later, by `SetLocalAddress`.
   EpollStream(Core* core, Descriptor socket, Endpoint local, Endpoint peer);
+  // One that another loop has let go of.
+  EpollStream(Core* core, kernel::ConnectedSocket connected);
   ~EpollStream() override;
 
   absl::Status ShutdownWrite() override;
@@ -49,6 +53,7 @@ class EpollStream final : public Stream, private Pollable {
   // A Unix socket has no RST: the peer reads the end of the stream, or ECONNRESET if what it sent
   // was not read.
   void Abort() override;
+  absl::StatusOr<std::unique_ptr<DetachedStream>> Detach() override;
   Endpoint local_address() const override { return local_; }
   Endpoint peer_address() const override { return peer_; }
   absl::Status SetNoDelay(bool on) override;
@@ -93,6 +98,7 @@ class EpollStream final : public Stream, private Pollable {
   int lost_ = 0;                       // what the kernel said of a connection that is no more
   Endpoint local_;
   const Endpoint peer_;
+  UnreadBytes unread_;
   ReadOp* reading_ = nullptr;
   WriteOp* writing_ = nullptr;
   HandshakeOp* handshake_ = nullptr;

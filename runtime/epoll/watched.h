@@ -35,6 +35,13 @@ class Watched {
     return Register(wanted_ | events);
   }
 
+  // Ends the registration and gives the descriptor away: this is as after `Close`, but no
+  // descriptor has become free.
+  Descriptor Release() {
+    if (token_ != 0) core_->poller.Release(fd(), std::exchange(token_, 0));
+    return std::exchange(descriptor_, Descriptor());
+  }
+
   // Ends the registration and closes the descriptor. Later calls do nothing.
   void Close() {
     if (!open()) return;

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "runtime/contract/detach_contract.h"
 #include "runtime/io_uring/loop.h"
 #include "runtime/kernel/loopback_world.h"
 
@@ -18,3 +19,4 @@ std::unique_ptr<contract::World> MakeWorld() {
 }  // namespace faultline::uring
 
 FAULTLINE_INSTANTIATE_CONTRACT(IoUring, &faultline::uring::MakeWorld);
+FAULTLINE_INSTANTIATE_DETACH(IoUring, &faultline::uring::MakeWorld);

@@ -111,4 +111,14 @@ absl::StatusOr<std::unique_ptr<DatagramSocket>> UringNetwork::Bind(const Endpoin
   return std::make_unique<UringDatagramSocket>(core_, *std::move(socket), std::move(bound));
 }
 
+// --- Adopt ---
+
+absl::StatusOr<std::unique_ptr<Stream>> UringNetwork::Adopt(
+    std::unique_ptr<DetachedStream> detached) {
+  absl::StatusOr<kernel::ConnectedSocket> socket =
+      kernel::AdoptSocket(std::move(detached), /*blocking=*/true);
+  if (!socket.ok()) return socket.status();
+  return std::make_unique<UringStream>(core_, *std::move(socket));
+}
+
 }  // namespace faultline::uring

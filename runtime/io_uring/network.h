@@ -21,6 +21,7 @@ class UringNetwork final : public Network {
                                                    const ListenOptions& options) override;
   absl::StatusOr<std::unique_ptr<DatagramSocket>> Bind(const Endpoint& local,
                                                        const BindOptions& options) override;
+  absl::StatusOr<std::unique_ptr<Stream>> Adopt(std::unique_ptr<DetachedStream> detached) override;
 
  private:
   Core* const core_;

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
-#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -32,6 +31,13 @@ UringStream::UringStream(Core* core, Descriptor socket, Endpoint local, Endpoint
       local_(std::move(local)),
       peer_(std::move(peer)) {}
 
+UringStream::UringStream(Core* core, kernel::ConnectedSocket connected)
+    : UringStream(core, std::move(connected.socket), std::move(connected.local),
+                  std::move(connected.peer)) {
+  lost_ = connected.lost;
+  kept_ = std::move(connected.unread);
+}
+
 absl::Status UringStream::Error(int error, std::string_view what) const {
   return ErrnoStatus(error, absl::StrCat(absl::string_view(what.data(), what.size()), " ",
                                          local_.ToString(), " <-> ", peer_.ToString()));
@@ -53,7 +59,7 @@ bool UringStream::StartRead(ReadOp* op) {
     return true;
   }
   if (!kept_.empty()) {
-    op->Succeed(TakeKept(op->buffers()));
+    op->Succeed(kept_.Take(op->buffers()));
     return true;
   }
   reading_ = op;
@@ -89,23 +95,12 @@ void UringStream::AbandonRead(ReadOp* op) {
   reading_ = nullptr;
   const int32_t result = read_.Take();
   if (result < 0 && !WasCancelled(result)) (void)Lost(-result, "read");
+  size_t rest = result > 0 ? static_cast<size_t>(result) : 0;
   for (const iovec& buffer : op->buffers()) {
-    if (result <= 0 || kept_.size() == static_cast<size_t>(result)) return;
-    const auto* bytes = static_cast<const std::byte*>(buffer.iov_base);
-    const size_t rest = static_cast<size_t>(result) - kept_.size();
-    kept_.insert(kept_.end(), bytes, bytes + std::min(buffer.iov_len, rest));
+    const size_t part = std::min(buffer.iov_len, rest);
+    kept_.Append({static_cast<const std::byte*>(buffer.iov_base), part});
+    rest -= part;
   }
-}
-
-size_t UringStream::TakeKept(std::span<const iovec> buffers) {
-  size_t taken = 0;
-  for (const iovec& buffer : buffers) {
-    const size_t part = std::min(buffer.iov_len, kept_.size() - taken);
-    if (part > 0) std::memcpy(buffer.iov_base, kept_.data() + taken, part);
-    taken += part;
-  }
-  kept_.erase(kept_.begin(), kept_.begin() + static_cast<ptrdiff_t>(taken));
-  return taken;
 }
 
 // --- Writing ---
@@ -168,6 +163,20 @@ absl::Status UringStream::Close() {
   }
   core_->Close(&socket_);
   return absl::OkStatus();
+}
+
+// The ring knows a socket by the submissions in flight alone: there are none.
+absl::StatusOr<std::unique_ptr<DetachedStream>> UringStream::Detach() {
+  FAULTLINE_CHECK(reading_ == nullptr && writing_ == nullptr)
+      << "detach with an operation pending: stop and await it first";
+  if (!socket_) return absl::FailedPreconditionError("detach: the stream is closed");
+  return std::make_unique<kernel::DetachedSocket>(
+      kernel::ConnectedSocket{.socket = std::exchange(socket_, Descriptor()),
+                              .blocking = true,
+                              .local = local_,
+                              .peer = peer_,
+                              .lost = lost_,
+                              .unread = std::exchange(kept_, UnreadBytes())});
 }
 
 void UringStream::Abort() {

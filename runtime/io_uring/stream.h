@@ -13,12 +13,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
-#include <vector>
 
 #include "runtime/io_uring/core.h"
 #include "runtime/io_uring/flight.h"
+#include "runtime/kernel/detached_socket.h"
 #include "runtime/network.h"
 #include "runtime/stream.h"
 
@@ -28,6 +29,8 @@ class UringStream final : public Stream {
  public:
   // Takes over a connected socket in blocking mode.
   UringStream(Core* core, Descriptor socket, Endpoint local, Endpoint peer);
+  // One that another loop has let go of.
+  UringStream(Core* core, kernel::ConnectedSocket connected);
   ~UringStream() override { Abort(); }
 
   absl::Status ShutdownWrite() override;
@@ -35,6 +38,7 @@ class UringStream final : public Stream {
   // A Unix socket has no RST: the peer reads the end of the stream, or ECONNRESET if what it sent
   // was not read.
   void Abort() override;
+  absl::StatusOr<std::unique_ptr<DetachedStream>> Detach() override;
   Endpoint local_address() const override { return local_; }
   Endpoint peer_address() const override { return peer_; }
   absl::Status SetNoDelay(bool on) override;
@@ -56,7 +60,6 @@ class UringStream final : public Stream {
   void SubmitWrite();
   void OnRead(int32_t result);
   void OnWrite(int32_t result);
-  size_t TakeKept(std::span<const iovec> buffers);
   absl::Status Error(int error, std::string_view what) const;
   absl::Status Lost(int error, std::string_view what);
   absl::Status SetOption(int level, int name, int value);
@@ -68,7 +71,7 @@ class UringStream final : public Stream {
   int lost_ = 0;  // what the kernel said of a connection that is no more
   const Endpoint local_;
   const Endpoint peer_;
-  std::vector<std::byte> kept_;  // of a read that was abandoned
+  UnreadBytes kept_;  // of a read that was abandoned, or by another shard
   ReadOp* reading_ = nullptr;
   WriteOp* writing_ = nullptr;
   msghdr read_message_{};

@@ -135,7 +135,7 @@ INSTANTIATE_TEST_SUITE_P(Backends, Exchange, ::testing::Values(Backend::kEpoll, 
                          [](const auto& info) { return backend::NameOf(info.param); });
 
 TEST_P(Exchange, LosesNothingWheneverItEnds) {
-  for (uint64_t seed = 1; seed <= 150 && !HasFailure() && !IsSkipped(); ++seed) {
+  for (uint64_t seed = 1; seed <= 60 && !HasFailure() && !IsSkipped(); ++seed) {
     SCOPED_TRACE(seed);
     RunRound(GetParam(), seed);
   }

@@ -24,7 +24,9 @@ absl::Status Validate(const ShardsOptions& options) {
   return absl::OkStatus();
 }
 
-absl::Status Named(uint32_t shard, const absl::Status& error) {
+// With one shard there is nothing to tell apart.
+absl::Status Named(uint32_t shard, uint32_t count, const absl::Status& error) {
+  if (count == 1) return error;
   absl::Status named(error.code(), absl::StrCat("shard ", shard, ": ", error.message()));
   error.ForEachPayload([&named](absl::string_view type, const absl::Cord& payload) {
     named.SetPayload(type, payload);
@@ -69,7 +71,7 @@ absl::Status Shards::OpenFirst() {
   if (!options_.cores.empty()) opened = before_.Keep();
   const uint32_t* core = options_.cores.empty() ? nullptr : &options_.cores[0];
   if (opened.ok()) opened = workers_[0]->Open(options_.backend, core);
-  if (!opened.ok()) return Named(0, opened);
+  if (!opened.ok()) return Named(0, options_.count, opened);
   backend_ = workers_[0]->backend();
   why_not_ = workers_[0]->why_not();
   return options_.stop_on_signals ? workers_[0]->StopOnSignals() : absl::OkStatus();
@@ -111,7 +113,7 @@ absl::Status Shards::AwaitOpened() {
   std::unique_lock<std::mutex> lock(mutex_);
   changed_.wait(lock, [this] { return opened_ == threads_.size(); });
   for (uint32_t i = 1; i < options_.count; ++i) {
-    if (!workers_[i]->opened().ok()) return Named(i, workers_[i]->opened());
+    if (!workers_[i]->opened().ok()) return Named(i, options_.count, workers_[i]->opened());
   }
   return absl::OkStatus();
 }

@@ -209,6 +209,16 @@ absl::Status FrameBuffer::OnFault(const absl::Status& status) {
   return final_;
 }
 
+std::vector<std::byte> FrameBuffer::TakeUnread() {
+  FAULTLINE_CHECK(!reading_) << "a read is pending";
+  const std::span<const std::byte> partial = partial_.bytes();
+  std::vector<std::byte> unread(partial.begin(),
+                                partial.begin() + static_cast<ptrdiff_t>(partial_filled_));
+  if (end_ > begin_) unread.insert(unread.end(), buffer_.data() + begin_, buffer_.data() + end_);
+  Fail(absl::FailedPreconditionError("the stream has been detached"));
+  return unread;
+}
+
 bool FrameBuffer::closed_cleanly() const { return IsConnectionClosed(final_); }
 
 void FrameBuffer::SetReading() {

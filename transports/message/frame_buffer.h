@@ -15,6 +15,7 @@
 #include <array>
 #include <cstddef>
 #include <span>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -75,6 +76,10 @@ class FrameBuffer {
   absl::Status OnRead(const absl::StatusOr<size_t>& read);
 
   bool closed_cleanly() const;
+
+  // What has arrived and is part of no frame that was given out, in one piece. For a stream that
+  // goes on elsewhere: nothing comes after it here. Nobody reads.
+  std::vector<std::byte> TakeUnread();
 
   // Whether somebody reads.
   bool reading() const { return reading_; }

@@ -113,6 +113,10 @@ class FrameReader {
     return MessageView(AlreadyValidated(), frames_.Find(max_message_size));
   }
 
+  // See FrameBuffer. Whether the stream has ended here, one way or another.
+  std::vector<std::byte> TakeUnread() { return frames_.TakeUnread(); }
+  bool ended() const { return !frames_.final().ok(); }
+
   // The peer half-closed between two frames, and every message has been given out.
   bool closed_cleanly() const { return frames_.closed_cleanly(); }
 

@@ -41,4 +41,13 @@ StreamConnection StreamConnection::Reunite(Reader reader, Writer writer) {
   return StreamConnection(std::move(reader), std::move(writer));
 }
 
+absl::StatusOr<std::unique_ptr<DetachedStream>> StreamConnection::Detach() {
+  if (reader_.frames_.ended() || writer_.frames_.finished() || writer_.frames_.failed()) {
+    return absl::FailedPreconditionError("detach: the connection has ended in one direction");
+  }
+  absl::StatusOr<std::unique_ptr<DetachedStream>> detached = reader_.shared_->Detach();
+  if (detached.ok()) (*detached)->Unread(reader_.frames_.TakeUnread());
+  return detached;
+}
+
 }  // namespace faultline::message

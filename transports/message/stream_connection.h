@@ -24,6 +24,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "runtime/detached_stream.h"
 #include "runtime/endpoint.h"
 #include "runtime/frozen.h"
 #include "runtime/stream.h"
@@ -55,6 +56,7 @@ class SharedStream {
   absl::Status ShutdownWrite();
   void OnCleanEnd();
   void Abort() { stream_->Abort(); }
+  absl::StatusOr<std::unique_ptr<DetachedStream>> Detach() { return stream_->Detach(); }
 
  private:
   absl::Status CloseIfOver();
@@ -129,6 +131,12 @@ class StreamConnection {
     return reader_.ReadMessage(max_message_size);
   }
   Task<absl::Status> SendBatch(FrozenBatch* batch) { return writer_.SendBatch(batch); }
+
+  // Lets go of the stream, for another shard, with the frames and parts of frames that were read
+  // ahead; whoever adopts it makes a connection of it again. No read or send is pending. Errors:
+  // FailedPrecondition, if one direction has ended already; those of `Stream::Detach`. Then the
+  // connection is as it was.
+  absl::StatusOr<std::unique_ptr<DetachedStream>> Detach();
 
   Endpoint local_address() const { return stream()->local_address(); }
   Endpoint peer_address() const { return stream()->peer_address(); }

@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -203,6 +204,31 @@ TEST(Tcp, TinyReceiveBuffersChangeNothing) {
   context.options.reader.receive_buffer_bytes = 512;
   context.options.reader.receive_buffer_max_bytes = 512;
   InBothWorlds(EchoServer, EchoClient, CheckEcho, context);
+}
+
+// Changes hands after each message, with whatever was read ahead.
+Task<void> WanderingEchoServer(Runtime runtime, Context* context) {
+  std::optional<Connection> connection(co_await AcceptOne(runtime, context));
+  while (true) {
+    absl::StatusOr<Message> message = co_await connection->ReadMessage(kMax);
+    context->server_end = message.status();
+    if (!message.ok()) break;
+    context->received.push_back(TagOf(*message));
+    FrozenBatch batch;
+    batch.Add(message->frozen());
+    EXPECT_TRUE((co_await connection->SendBatch(&batch)).ok());
+    auto detached = connection->Detach();
+    FAULTLINE_CHECK(detached.ok()) << detached.status();
+    auto adopted = runtime.network->Adopt(*std::move(detached));
+    FAULTLINE_CHECK(adopted.ok()) << adopted.status();
+    connection.emplace(*std::move(adopted), runtime.buffers, context->options);
+  }
+  EXPECT_TRUE(absl::IsFailedPrecondition(connection->Detach().status())) << "reading has ended";
+  EXPECT_TRUE(std::move(*connection).Split().second.FinishWrites().ok());
+}
+
+TEST(Tcp, AConnectionThatChangesHandsGoesOnWhereItWas) {
+  InBothWorlds(WanderingEchoServer, EchoClient, CheckEcho);
 }
 
 TEST(Tcp, UnixSocketsAreStreamsToo) {
