@@ -123,6 +123,10 @@ void History::VisitConnection(int id, const Uses& uses) {
   if (races) raced_.insert(id);
   for (const Used& use : uses) {
     if (Ends(*use.step)) gone_.insert(Name(use.step->end()));
+    // One world resets and the other does not: so it stays.
+    if (use.step->kind == StepKind::kClose && LeavesUnread(use, *a_) != LeavesUnread(use, *b_)) {
+      raced_.insert(id);
+    }
   }
 }
 
@@ -208,13 +212,14 @@ bool History::MayLeaveUnread(const Used& use, const Uses& uses) const {
     return other.step->kind == StepKind::kWrite && other.step->end() == PeerOf(end);
   });
   if (written) return true;
-  for (const Observation* seen : {a_, b_}) {
-    if (PositionBefore(*program_, *seen, use.place, StepKind::kWrite, PeerOf(end)) !=
-        PositionBefore(*program_, *seen, use.place, StepKind::kRead, end)) {
-      return true;
-    }
-  }
-  return false;
+  return LeavesUnread(use, *a_) || LeavesUnread(use, *b_);
+}
+
+// Whether this end has not read what its peer had written before the phase, as `seen`.
+bool History::LeavesUnread(const Used& use, const Observation& seen) const {
+  const End end = use.step->end();
+  return PositionBefore(*program_, seen, use.place, StepKind::kWrite, PeerOf(end)) !=
+         PositionBefore(*program_, seen, use.place, StepKind::kRead, end);
 }
 
 // Where the reads or writes of `end` had come to.

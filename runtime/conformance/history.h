@@ -63,6 +63,7 @@ class History {
   void NoteFins(const Uses& uses);
   bool MayReset(const Used& use, const Uses& uses) const;
   bool MayLeaveUnread(const Used& use, const Uses& uses) const;
+  bool LeavesUnread(const Used& use, const Observation& seen) const;
   bool PeerGoes(const Used& use, const Uses& uses) const;
   bool Differs(const Used& use) const;
   static uint64_t PositionBefore(const Program& program, const Observation& seen,

@@ -153,6 +153,30 @@ TEST(Relation, ACloseWithNothingUnreadResetsNobody) {
                     {{write, Ok(10)}, {read, Error(ECONNRESET)}}));
 }
 
+// A read that a stop raced with decides whether the close finds bytes unread.
+TEST(Relation, ACloseThatResetsInOneWorldAloneLeavesItsMark) {
+  const Program program = Connected()
+                              .Phase()
+                              .Task(0)
+                              .Write(Server(0), 1, {1})
+                              .Task(1)
+                              .Read(Client(0), 1, {1})
+                              .StopAfter(100)
+                              .Phase()
+                              .Task(1)
+                              .Close(Client(0))
+                              .Phase()
+                              .Task(0)
+                              .WriteOnce(Server(0), {100});
+  const Place write{1, 0, 0};
+  const Place read{1, 1, 0};
+  const Place later{3, 0, 0};
+  EXPECT_TRUE(Legal(program, {{write, Ok(1)}, {read, Ok(1)}, {later, Ok(101)}},
+                    {{write, Ok(1)}, {read, Cancelled()}, {later, Error(ECONNRESET, 1)}}));
+  EXPECT_FALSE(Legal(program, {{write, Ok(1)}, {read, Ok(1)}, {later, Ok(101)}},
+                     {{write, Ok(1)}, {read, Ok(1)}, {later, Error(ECONNRESET, 1)}}));
+}
+
 TEST(Relation, AWriteToAnEndThatHasGoneResetsWhatFollows) {
   const Program program = Connected()
                               .Phase()

@@ -100,6 +100,14 @@ STREAM_TEST(StreamContract, AWriteAfterAHalfCloseIsEpipe) {
   EXPECT_EQ(ErrnoOf(written.status()), EPIPE) << written.status();
 }
 
+STREAM_TEST(StreamContract, AWriteAfterAHalfCloseIsEpipeWhereThereWasNoRoomEither) {
+  CONTRACT_REQUIRE_OK(co_await FillUp(t->client().clock, t->client_stream.get()));
+  CONTRACT_REQUIRE_OK(t->client_stream->ShutdownWrite());
+  Bytes sent = Pattern(10);
+  auto written = co_await t->client_stream->Write(sent);
+  EXPECT_EQ(ErrnoOf(written.status()), EPIPE) << written.status();
+}
+
 // --- Close ---
 
 STREAM_TEST(StreamContract, WhatWasWrittenBeforeACloseIsDelivered) {

@@ -227,6 +227,7 @@ absl::Status EpollStream::ShutdownWrite() {
       << "half-close with a write pending: stop and await it first";
   if (!socket_.open()) return Error(ENOTCONN, "shutdown");
   if (shutdown(fd(), SHUT_WR) != 0) return Error(errno, "shutdown");
+  writable_ = true;  // for EPIPE; on a full Unix socket no edge tells of it
   return absl::OkStatus();
 }
 
