@@ -104,6 +104,7 @@ class Pipe {
   void FailReader(int error);
   void FailWriter(int error);
 
+  bool ended() const { return ended_; }
   bool reset() const { return reset_; }
   size_t capacity() const { return bytes_.capacity(); }
   void SetCapacity(size_t bytes);
@@ -251,7 +252,8 @@ void PairedStream::CancelWrite(WriteOp* op) {
 absl::Status PairedStream::ShutdownWrite() {
   FAULTLINE_CHECK(!open_ || !out_->write_pending())
       << "half-close with a write pending: stop and await it first";
-  if (!open_ || in_->reset()) return Error(ENOTCONN, "shutdown");
+  const bool over = out_->ended() && in_->ended();
+  if (!open_ || in_->reset() || over) return Error(ENOTCONN, "shutdown");
   out_->End();
   return absl::OkStatus();
 }

@@ -130,6 +130,7 @@ bool Core::TryRead(ReadOp* op) {
   if (!read.ok()) {
     op->Fail(read.status());
   } else if (read->has_value()) {
+    end_read_ = **read == 0;
     op->Succeed(**read);
   } else if (!read_fault_.ok()) {
     op->Fail(read_fault_);
@@ -189,7 +190,8 @@ void Core::CancelWrite(WriteOp* op) {
 absl::Status Core::ShutdownWrite() {
   FAULTLINE_CHECK(writing_ == nullptr)
       << "half-close with a write pending: stop and await it first";
-  if (closed_ || IsReset(read_fault_) || IsReset(write_fault_)) {
+  const bool over = write_finished_ && end_read_;
+  if (closed_ || over || IsReset(read_fault_) || IsReset(write_fault_)) {
     return ErrnoStatus(ENOTCONN, "close_notify");
   }
   if (std::exchange(write_finished_, true)) return absl::OkStatus();

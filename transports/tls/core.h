@@ -102,6 +102,7 @@ class Core final : public Stream {
   Event output_ready_;
   Event output_empty_;  // or never will be: `write_fault_`
   bool input_ended_ = false;
+  bool end_read_ = false;  // close_notify was handed to a reader
   bool write_finished_ = false;
   bool closed_ = false;
   absl::Status read_fault_;   // of the stream below
