@@ -160,6 +160,7 @@ class DescriptorStream final : public Stream {
   Watched out_;
   bool open_ = true;
   bool shut_ = false;
+  int lost_ = 0;  // the errno of a read that failed
   ReadOp* reading_ = nullptr;
   WriteOp* writing_ = nullptr;
 };
@@ -190,7 +191,10 @@ bool DescriptorStream::TryRead(ReadOp* op) {
   });
   if (got < 0 && errno == EAGAIN) return false;
   if (got < 0) {
-    op->Fail(Error(errno, "read"));
+    lost_ = errno;
+    op->Fail(Error(lost_, "read"));
+  } else if (got == 0 && lost_ != 0) {  // the kernel tells once; 0 bytes would be a clean end
+    op->Fail(Error(lost_, "read"));
   } else {
     op->Succeed(static_cast<size_t>(got));
   }
