@@ -9,7 +9,7 @@
 namespace faultline::conformance {
 namespace {
 
-constexpr int kShrinkTries = 400;
+constexpr int kShrinkTries = 150;
 
 std::string TableOf(const Program& program, const Observation& a, const Observation& b) {
   std::string table;

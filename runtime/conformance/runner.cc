@@ -149,7 +149,20 @@ uint64_t Wanted(const Step& step, uint64_t position) {
   return step.once ? UINT64_MAX : step.amount - position;
 }
 
-Task<absl::Status> Read(StreamSlot* slot, const Step* step, Outcome* outcome) {
+// The seam forbids two reads, or two writes, at a time: a rival waits until the other is over.
+Task<absl::Status> TakeTurn(Clock* clock, const bool* pending) {
+  absl::Status slept;
+  while (slept.ok() && *pending) slept = co_await clock->SleepFor(100us);
+  co_return slept;
+}
+
+Task<absl::Status> Read(Clock* clock, StreamSlot* slot, const Step* step, Outcome* outcome) {
+  absl::Status mine = co_await TakeTurn(clock, &slot->reading);
+  if (!mine.ok()) co_return mine;
+  if (slot->stream == nullptr) {  // closed meanwhile
+    outcome->result = Result::kNoSocket;
+    co_return absl::OkStatus();
+  }
   Mark reading(&slot->reading);
   Buffers buffers(step->buffers);
   const uint64_t key = KeyOf(PeerOf(step->end()));
@@ -165,7 +178,13 @@ Task<absl::Status> Read(StreamSlot* slot, const Step* step, Outcome* outcome) {
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> Write(StreamSlot* slot, const Step* step, Outcome* outcome) {
+Task<absl::Status> Write(Clock* clock, StreamSlot* slot, const Step* step, Outcome* outcome) {
+  absl::Status mine = co_await TakeTurn(clock, &slot->writing);
+  if (!mine.ok()) co_return mine;
+  if (slot->stream == nullptr) {  // closed meanwhile
+    outcome->result = Result::kNoSocket;
+    co_return absl::OkStatus();
+  }
   Mark writing(&slot->writing);
   Buffers buffers(step->buffers);
   const uint64_t key = KeyOf(step->end());
@@ -310,9 +329,9 @@ class Run {
         sockets_.stream(step->end()).made = true;
         co_return co_await Accept(&sockets_.listener(step->other), &sockets_.stream(step->end()));
       case StepKind::kRead:
-        co_return co_await Read(&sockets_.stream(step->end()), step, outcome);
+        co_return co_await Read(clock(), &sockets_.stream(step->end()), step, outcome);
       case StepKind::kWrite:
-        co_return co_await Write(&sockets_.stream(step->end()), step, outcome);
+        co_return co_await Write(clock(), &sockets_.stream(step->end()), step, outcome);
       case StepKind::kSend:
         co_return co_await Send(&sockets_, step, outcome);
       case StepKind::kReceive:
@@ -400,8 +419,8 @@ class Run {
     if (slot.stream == nullptr) return Result::kNoSocket;
     switch (step.kind) {
       case StepKind::kRead:
-        return slot.reading ? Result::kBusy : Result::kOk;
       case StepKind::kWrite:
+        return Result::kOk;
       case StepKind::kHalfClose:
         return slot.writing ? Result::kBusy : Result::kOk;
       case StepKind::kAbort:
