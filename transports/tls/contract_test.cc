@@ -38,6 +38,8 @@ constexpr std::string_view kSlow = "a retransmission takes longer than the test 
 
 constexpr Exception kExceptions[] = {
     {"ACloseWithUnreadInputResetsThePeer", Where::kEverywhere, kCloses},
+    {"AResetAfterTheEndIsToldOnUnixSocketsAlone", Where::kEverywhere,
+     "close_notify is the end, whatever becomes of the stream below"},
     {"WritesToAClosedPeerFailAndRaiseNoSignal", Where::kEverywhere, kCloses},
     {"ASteadyStateReadOrWriteAllocatesNothing", Where::kEverywhere,
      "the engine takes memory for each record"},
